@@ -1,0 +1,56 @@
+"""Every id, key, queue and workflow name is built here, so that two places cannot spell one differently."""
+
+from datetime import datetime
+
+TASK_QUEUE = "doorstep"
+ORDER_WORKFLOW = "OrderWorkflow"
+WAREHOUSE_FACT = "warehouse_fact"
+CARRIER_FACT = "carrier_fact"
+PAYMENT_FACT = "payment_fact"
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_tail(now: datetime, randomness: bytes) -> str:
+    """26 characters, sorted by time: 48 bits of milliseconds and 80 bits of *randomness* (the layout of a ULID).
+
+    Raises:
+        ValueError: *randomness* is not 10 bytes.
+    """
+    if len(randomness) != 10:
+        raise ValueError("randomness must be 10 bytes")
+    number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(randomness)
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def order_id(tail: str) -> str:
+    """The order that this tail names."""
+    return f"ord_{tail}"
+
+
+def order_workflow_id(order_id: str) -> str:
+    """The workflow that is the order."""
+    return f"order-{order_id}"
+
+
+def warehouse_source(location_id: str) -> str:
+    """The inbox source of facts from the warehouse at a location; its event ids are its own."""
+    return f"warehouse:{location_id}"
+
+
+def carrier_source(carrier: str) -> str:
+    """The inbox source of a carrier's facts."""
+    return f"carrier:{carrier}"
+
+
+PAYMENT_SOURCE = "payment:stripe"
+
+
+def fact_id(source: str, event_id: str) -> str:
+    """A fact's id across all sources."""
+    return f"{source}/{event_id}"
+
+
+def tracking_match(carrier: str, tracking_number: str) -> str:
+    """What an early carrier fact waits for."""
+    return f"{carrier}/{tracking_number}"
