@@ -12,15 +12,17 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 def new_tail(now: datetime, randomness: bytes) -> str:
-    """26 characters, sorted by time: 48 bits of milliseconds and 80 bits of *randomness* (the layout of a ULID).
+    """20 characters, sorted by time: 44 bits of milliseconds and 56 bits of *randomness*, in Crockford's base 32.
+
+    A ULID with less chance in it: every id of an order repeats this, and an order's history is paid for by the byte.
 
     Raises:
-        ValueError: *randomness* is not 10 bytes.
+        ValueError: *randomness* is not 7 bytes.
     """
-    if len(randomness) != 10:
-        raise ValueError("randomness must be 10 bytes")
-    number = (int(now.timestamp() * 1000) << 80) | int.from_bytes(randomness)
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    if len(randomness) != 7:
+        raise ValueError("randomness must be 7 bytes")
+    number = (int(now.timestamp() * 1000) << 56) | int.from_bytes(randomness, "big")
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(95, -1, -5))
 
 
 def order_id(tail: str) -> str:
@@ -54,3 +56,20 @@ def fact_id(source: str, event_id: str) -> str:
 def tracking_match(carrier: str, tracking_number: str) -> str:
     """What an early carrier fact waits for."""
     return f"{carrier}/{tracking_number}"
+
+
+SEARCH_ATTRIBUTES = {
+    "OrderState": "Keyword",
+    "Owner": "Keyword",
+    "Channel": "Keyword",
+    "NextStep": "Keyword",
+    "Attention": "KeywordList",
+    "Location": "KeywordList",
+    "Carrier": "KeywordList",
+    "DueAt": "Datetime",
+    "PlacedAt": "Datetime",
+    "TotalMinor": "Int",
+}
+
+DECIDED_CHANNEL = "doorstep_orders"
+WORK_CHANNEL = "doorstep_work"

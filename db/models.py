@@ -338,7 +338,7 @@ class InboxFact(Base):
 
     source: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[str] = mapped_column(primary_key=True)
-    signal: Mapped[str]
+    signal: Mapped[str | None]
     matches: Mapped[str | None]
     order_id: Mapped[str | None]
     fact: Mapped[Json]

@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import PolicyVersion
-from domain.policy import Policy, Rules
+from domain.policy import DEFAULT_RULES, Policy, Rules
 
 RULES = TypeAdapter(Rules)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ async def current(session: AsyncSession, *, now: datetime) -> StoredPolicy:
     if found is None:
         await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('doorstep:policies', 0))"))
         found = await _newest(session, now) or await add(
-            session, Rules(), effective_at=_EPOCH, actor="system", profile="default"
+            session, DEFAULT_RULES, effective_at=_EPOCH, actor="system", profile="default"
         )
     return found
 
@@ -60,9 +60,7 @@ async def _newest(session: AsyncSession, now: datetime) -> StoredPolicy | None:
     )
 
 
-async def add(
-    session: AsyncSession, rules: Rules, *, effective_at: datetime, actor: str, profile: str
-) -> StoredPolicy:
+async def add(session: AsyncSession, rules: Rules, *, effective_at: datetime, actor: str, profile: str) -> StoredPolicy:
     """A new version with these rules; orders that are running keep theirs."""
     version = (
         await session.execute(

@@ -321,10 +321,10 @@ def closed(order: Order) -> bool:
 
 
 def needs_label_void(order: Order, parcel: Parcel) -> bool:
-    """Whether *parcel* was cancelled after we bought its label."""
+    """Whether *parcel* was cancelled after we began to buy its label, whose answer may still be on its way."""
     return (
         parcel_state(order, parcel) is ParcelState.CANCELLED
-        and parcel.tracking_number is not None
+        and parcel.label_refused is None
         and not parcel.own_label
         and not parcel.label_voided
     )

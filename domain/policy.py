@@ -1,33 +1,55 @@
-"""The business rules an order runs under: one frozen, versioned value that is pinned at intake; no reading, no defaults elsewhere."""
+"""The business rules an order runs under: one frozen, versioned value that is pinned at intake; no reading."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """Windows and limits; every duration is plain time."""
+    """Windows and limits; every duration is plain time.
 
-    standard_ship_within: timedelta = timedelta(hours=24)
-    express_ship_within: timedelta = timedelta(hours=8)
-    standard_deliver_within: timedelta = timedelta(days=7)
-    express_deliver_within: timedelta = timedelta(days=3)
-    stock_patience: timedelta = timedelta(minutes=5)
-    payment_patience: timedelta = timedelta(minutes=5)
-    payment_action_within: timedelta = timedelta(hours=2)
-    carrier_patience: timedelta = timedelta(minutes=15)
-    accept_within: timedelta = timedelta(hours=4)
-    hand_over_grace: timedelta = timedelta(hours=4)
-    parcel_silence: timedelta = timedelta(days=3)
-    collect_within: timedelta = timedelta(days=7)
-    parked_within: timedelta = timedelta(hours=1)
-    settle_within: timedelta = timedelta(days=2)
-    cash_on_delivery_limit_minor: int = 100_000
+    No field has a default: an order carries its rules whole, so that a changed default cannot reach it.
+    """
+
+    standard_ship_within: timedelta
+    express_ship_within: timedelta
+    standard_deliver_within: timedelta
+    express_deliver_within: timedelta
+    stock_patience: timedelta
+    payment_patience: timedelta
+    payment_action_within: timedelta
+    carrier_patience: timedelta
+    accept_within: timedelta
+    hand_over_grace: timedelta
+    parcel_silence: timedelta
+    collect_within: timedelta
+    parked_within: timedelta
+    settle_within: timedelta
+    cash_on_delivery_limit_minor: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Rules with the version that names them."""
 
-    version: int = 1
-    rules: Rules = field(default_factory=Rules)
+    version: int
+    rules: Rules
+
+
+DEFAULT_RULES = Rules(
+    standard_ship_within=timedelta(hours=24),
+    express_ship_within=timedelta(hours=8),
+    standard_deliver_within=timedelta(days=7),
+    express_deliver_within=timedelta(days=3),
+    stock_patience=timedelta(minutes=5),
+    payment_patience=timedelta(minutes=5),
+    payment_action_within=timedelta(hours=2),
+    carrier_patience=timedelta(minutes=15),
+    accept_within=timedelta(hours=4),
+    hand_over_grace=timedelta(hours=4),
+    parcel_silence=timedelta(days=3),
+    collect_within=timedelta(days=7),
+    parked_within=timedelta(hours=1),
+    settle_within=timedelta(days=2),
+    cash_on_delivery_limit_minor=100_000,
+)

@@ -76,4 +76,6 @@ def _carriers(text: str) -> dict[str, CarrierSettings]:
     try:
         return {name: CarrierSettings(**value) for name, value in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f'DOORSTEP_CARRIERS must be JSON like {{"swift": {{"url": ..., "secret": ...}}}}: {error}') from error
+        raise ValueError(
+            f'DOORSTEP_CARRIERS must be JSON like {{"swift": {{"url": ..., "secret": ...}}}}: {error}'
+        ) from error

@@ -1,0 +1,195 @@
+"""One move of an order, written whole: row, events, stock, fulfillments, parcels; strictly in the order of versions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import cast, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contracts import names
+from db import inventory
+from db.models import FulfillmentRow, OrderEvent, OrderRow, ParcelRow, Reservation, StepMark
+from domain.change import Event, StockEffect, UndoStep
+from domain.inventory import StockChange
+from domain.vocabulary import MovementKind
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far an order's row has got."""
+
+    version: int
+    last_sequence: int
+
+
+async def lock_order(session: AsyncSession, order_id: str) -> Standing | None:
+    """The row's version and last sequence, locked until the transaction ends; None when there is no such order."""
+    found = await session.execute(
+        select(OrderRow.version, OrderRow.last_sequence).where(OrderRow.order_id == order_id).with_for_update()
+    )
+    row = found.first()
+    return None if row is None else Standing(version=row.version, last_sequence=row.last_sequence)
+
+
+async def add_events(
+    session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int, maybe_told: bool
+) -> int:
+    """Append *events* behind sequence *after*, leaving out those told before; answers the last sequence.
+
+    The caller holds the order row's lock. *maybe_told* says that some may be there already.
+    """
+    if maybe_told and events:
+        told = await session.execute(
+            select(OrderEvent.cause_id, OrderEvent.ordinal).where(
+                OrderEvent.order_id == order_id, OrderEvent.cause_id.in_({event.cause_id for event in events})
+            )
+        )
+        known = {(row.cause_id, row.ordinal) for row in told}
+        events = [event for event in events if (event.cause_id, event.ordinal) not in known]
+    if not events:
+        return after
+    await session.execute(
+        insert(OrderEvent).values(
+            [
+                {
+                    "order_id": order_id,
+                    "sequence": sequence,
+                    "cause_id": event.cause_id,
+                    "ordinal": event.ordinal,
+                    "kind": event.kind.value,
+                    "at": event.at,
+                    "actor_kind": event.actor.value,
+                    "actor_id": event.actor_id,
+                    "data": event.data,
+                }
+                for sequence, event in enumerate(events, start=after + 1)
+            ]
+        )
+    )
+    return after + len(events)
+
+
+async def store_order(session: AsyncSession, order_id: str, values: Mapping[str, Any], *, wake: bool) -> None:
+    """Set *values* on the order's row; *wake* tells whoever waits for the order, once this is committed."""
+    returning = func.pg_notify(names.DECIDED_CHANNEL, order_id) if wake else OrderRow.version
+    await session.execute(update(OrderRow).where(OrderRow.order_id == order_id).values(**values).returning(returning))
+
+
+async def store_fulfillments(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert or replace the rows of fulfillments."""
+    if rows:
+        statement = insert(FulfillmentRow).values(list(rows))
+        kept = {name: statement.excluded[name] for name in ("state", "priority", "ship_by", "released_at")}
+        await session.execute(statement.on_conflict_do_update(index_elements=["fulfillment_id"], set_=kept))
+
+
+async def store_parcels(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert or replace the rows of parcels."""
+    if rows:
+        statement = insert(ParcelRow).values(list(rows))
+        kept = {name: statement.excluded[name] for name in ("carrier", "tracking_number", "state", "tracking_status")}
+        await session.execute(statement.on_conflict_do_update(index_elements=["parcel_id"], set_=kept))
+
+
+async def match_early_facts(session: AsyncSession, order_id: str, matches: Sequence[str]) -> None:
+    """Send on the carrier facts that came before we knew their parcel.
+
+    Holds the lock that the carriers' route takes for the same number, so that a fact is seen by one of the two.
+    """
+    for match in sorted(matches):
+        await session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:match, 0))"), {"match": match})
+    await session.execute(
+        text(
+            "WITH matched AS (UPDATE inbox SET order_id = :order_id"
+            " WHERE order_id IS NULL AND matches = ANY(:matches) RETURNING signal, fact, received_at)"
+            " INSERT INTO outbox (workflow_id, order_id, kind, name, payload)"
+            " SELECT :workflow_id, :order_id, 'signal', signal, fact FROM matched ORDER BY received_at"
+        ),
+        {"order_id": order_id, "matches": list(matches), "workflow_id": names.order_workflow_id(order_id)},
+    )
+
+
+async def apply_stock(session: AsyncSession, order_id: str, effects: Sequence[StockEffect], *, at: datetime) -> None:
+    """Book what *effects* mean for stock, and take the units off their reservations; once per cause and place."""
+    for effect in effects:
+        cause = f"{order_id}/{effect.cause_id}/{effect.ordinal}"
+        booked = await inventory.book(
+            session,
+            [
+                StockChange(kind=kind, location_id=effect.location_id, sku=line.sku, quantity=sign * line.quantity)
+                for kind, sign in effect.movements
+                for line in effect.lines
+            ],
+            cause=cause,
+            actor="order",
+            at=at,
+        )
+        if booked:
+            await _take_reserved(session, order_id, effect)
+
+
+async def _take_reserved(session: AsyncSession, order_id: str, effect: StockEffect) -> None:
+    await session.execute(
+        text(
+            "UPDATE reservations SET quantity = reservations.quantity - taken.quantity"
+            " FROM unnest(CAST(:lines AS text[]), CAST(:quantities AS int[])) AS taken(line_id, quantity)"
+            " WHERE reservations.order_id = :order_id AND reservations.fulfillment_id = :fulfillment_id"
+            " AND reservations.line_id = taken.line_id"
+        ),
+        {
+            "order_id": order_id,
+            "fulfillment_id": effect.fulfillment_id,
+            "lines": [line.line_id for line in effect.lines],
+            "quantities": [line.quantity for line in effect.lines],
+        },
+    )
+
+
+async def undo_steps(session: AsyncSession, order_id: str, undone: Sequence[UndoStep], *, at: datetime) -> None:
+    """Leave a tombstone under each step's key; what a step had promised before it is given back."""
+    for undo in undone:
+        marked = await session.execute(
+            insert(StepMark)
+            .values(step_key=undo.step_key, undone=True)
+            .on_conflict_do_update(index_elements=["step_key"], set_={"undone": True}, where=~StepMark.undone)
+            .returning(StepMark.result)
+        )
+        mark = marked.first()
+        if mark is not None and mark.result is not None:
+            await give_back(session, order_id, cause=f"{order_id}/{undo.cause_id}/undo", at=at)
+
+
+async def give_back(session: AsyncSession, order_id: str, *, cause: str, at: datetime) -> None:
+    """Release everything that is still promised to the order."""
+    rows = await session.execute(
+        select(Reservation.location_id, Reservation.sku, Reservation.quantity)
+        .where(Reservation.order_id == order_id, Reservation.quantity > 0)
+        .with_for_update()
+    )
+    changes = [
+        StockChange(kind=MovementKind.UNRESERVED, location_id=row.location_id, sku=row.sku, quantity=row.quantity)
+        for row in rows
+    ]
+    await inventory.book(session, changes, cause=cause, actor="order", at=at)
+    await session.execute(update(Reservation).where(Reservation.order_id == order_id).values(quantity=0))
+
+
+async def record_fact_after_end(
+    session: AsyncSession, order_id: str, event: Event, *, attention: Mapping[str, Any] | None = None
+) -> bool:
+    """Append *event* to an order that has closed, and the case it opens; False when it was told before. Locks the row."""
+    standing = await lock_order(session, order_id)
+    if standing is None:
+        return False
+    last = await add_events(session, order_id, [event], after=standing.last_sequence, maybe_told=True)
+    if last == standing.last_sequence:
+        return False
+    values: dict[str, Any] = {"last_sequence": last, "changed_at": event.at}
+    if attention is not None:
+        values["row_attention"] = OrderRow.row_attention + func.jsonb_build_array(cast(attention, JSONB))
+        values["attention"] = func.array_append(OrderRow.attention, attention["code"])
+    await session.execute(update(OrderRow).where(OrderRow.order_id == order_id).values(**values))
+    return True

@@ -1,0 +1,1 @@
+"""The outside world and the adapters that talk to it."""

@@ -1,0 +1,179 @@
+"""OrderWorkflow: one order from received to its end; the loop applies, ``domain.life`` decides, activities touch the world."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.inventory import InventoryActivities
+    from activities.orders import OrderActivities
+    from activities.payments import PaymentActivities
+    from activities.shipping import ShippingActivities
+    from contracts import names
+    from contracts.orders import Move, OrderInput
+    from domain.change import StockEffect, UndoStep
+    from domain.life import Applied, apply
+    from domain.messages import CarrierFact, DueReached, Message, PaymentFact, StepFailed, WarehouseFact
+    from domain.orders import Order, closed
+    from domain.projection import is_notable, touched
+    from domain.steps import (
+        AuthorizePayment,
+        BookLabel,
+        CapturePayment,
+        ReserveStock,
+        VoidAuthorization,
+        VoidLabel,
+        next_steps,
+    )
+    from domain.waits import next_due
+    from workflows import cards
+    from workflows.loop import Applier, Life
+    from workflows.options import DB_WRITE, LOCAL_WRITE, PAYMENT, PROVIDER_CALL
+
+
+def _step_key(message: Message) -> str | None:
+    return None if isinstance(message, WarehouseFact | CarrierFact | PaymentFact | DueReached) else message.step_key
+
+
+LIFE: Life[Order, Message, Applied] = Life(
+    apply=apply,
+    after=lambda applied: applied.order,
+    next_steps=next_steps,
+    next_due=next_due,
+    closed=closed,
+    step_key=_step_key,
+    failed=lambda key, error: StepFailed(step_key=key, error=error),
+    due=lambda at: DueReached(at=at),
+)
+
+
+@workflow.defn(name=names.ORDER_WORKFLOW)
+class OrderWorkflow:
+    """One order. Facts arrive as signals; every change is one write; it ends when nothing of the order is open."""
+
+    @workflow.init
+    def __init__(self, start: OrderInput) -> None:
+        self._continue_after = start.continue_after
+        self._applier = Applier(start.order, life=LIFE, hands=OrderHands(start.order), crowded=self._is_crowded)
+
+    @workflow.run
+    async def run(self, start: OrderInput) -> str:
+        """The state the order ended in."""
+        workflow.set_current_details(cards.card(self._applier.state))
+        order = await self._applier.run()
+        if not closed(order):
+            workflow.continue_as_new(
+                OrderInput(order=order, continue_after=self._continue_after),
+                search_attributes=cards.attributes_at_start(order),
+            )
+        return order.announced.value
+
+    @workflow.signal(name=names.WAREHOUSE_FACT)
+    def warehouse_fact(self, fact: WarehouseFact) -> None:
+        """A warehouse says what it did."""
+        self._applier.post(fact)
+
+    @workflow.signal(name=names.CARRIER_FACT)
+    def carrier_fact(self, fact: CarrierFact) -> None:
+        """A carrier says where a parcel is."""
+        self._applier.post(fact)
+
+    @workflow.signal(name=names.PAYMENT_FACT)
+    def payment_fact(self, fact: PaymentFact) -> None:
+        """The payment provider says what became of an authorization."""
+        self._applier.post(fact)
+
+    @workflow.signal(dynamic=True)
+    def unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
+        """A signal of a name we do not know is told and dropped."""
+        workflow.logger.warning("unknown_signal", extra={"signal": name, "arguments": len(args)})
+
+    def _is_crowded(self) -> bool:
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or info.get_current_history_length() >= self._continue_after
+
+
+class OrderHands:
+    """How an order's loop touches the world; *shown* is the order as the search attributes have it."""
+
+    def __init__(self, shown: Order) -> None:
+        self._shown = shown
+
+    async def write(self, before: Order, after: Order, applied: Sequence[Applied]) -> None:
+        """Write one move locally; when that fails twice, the same write as a regular activity, for as long as it takes."""
+        move = _move(before, after, applied)
+        summary = ", ".join(dict.fromkeys(event.kind.value for event in move.events))[:200] or "waits changed"
+        try:
+            await workflow.execute_local_activity_method(
+                OrderActivities.write_move, move, summary=summary, **LOCAL_WRITE
+            )
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            await workflow.execute_activity_method(OrderActivities.write_move, move, summary=summary, **DB_WRITE)
+
+    async def perform(self, step: Any) -> Message:
+        """Call the one activity that *step* is."""
+        summary = cards.step_summary(step)
+        match step:
+            case ReserveStock():
+                return await self._reserve(step, summary)
+            case AuthorizePayment():
+                return await workflow.execute_activity_method(
+                    PaymentActivities.authorize_payment, step, summary=summary, **PAYMENT
+                )
+            case CapturePayment():
+                return await workflow.execute_activity_method(
+                    PaymentActivities.capture_payment, step, summary=summary, **PAYMENT
+                )
+            case VoidAuthorization():
+                return await workflow.execute_activity_method(
+                    PaymentActivities.void_authorization, step, summary=summary, **PAYMENT
+                )
+            case BookLabel():
+                return await workflow.execute_activity_method(
+                    ShippingActivities.book_label, step, summary=summary, **PROVIDER_CALL
+                )
+            case VoidLabel():
+                return await workflow.execute_activity_method(
+                    ShippingActivities.void_label, step, summary=summary, **PROVIDER_CALL
+                )
+            case _:
+                raise TypeError(f"no activity for {type(step).__name__}")
+
+    async def _reserve(self, step: ReserveStock, summary: str) -> Message:
+        try:
+            return await workflow.execute_local_activity_method(
+                InventoryActivities.reserve_stock, step, summary=summary, **LOCAL_WRITE
+            )
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            return await workflow.execute_activity_method(
+                InventoryActivities.reserve_stock, step, summary=summary, **DB_WRITE
+            )
+
+    def show(self, before: Order, after: Order) -> None:
+        """The card at every change, search attributes at a coarse one."""
+        workflow.set_current_details(cards.card(after))
+        if cards.is_coarse_change(before, after):
+            workflow.upsert_search_attributes(cards.attribute_updates(self._shown, after))
+            self._shown = after
+
+
+def _move(before: Order, after: Order, applied: Sequence[Applied]) -> Move:
+    rows = touched(before, after)
+    effects = [effect for step in applied for effect in step.effects]
+    return Move(
+        order=after,
+        base_version=before.version,
+        events=tuple(event for step in applied for event in step.events),
+        stock=tuple(effect for effect in effects if isinstance(effect, StockEffect)),
+        undone=tuple(effect for effect in effects if isinstance(effect, UndoStep)),
+        changed=rows.changed,
+        numbered=rows.numbered,
+        notable=is_notable(before, after),
+    )
