@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answers import Answer, answer
 from api.errors import sqlstate
-from api.schemas.inventory import AdjustmentBody, CountBody, ReceiptBody
+from api.schemas.inventory import MOST_STOCK, AdjustmentBody, CountBody, ReceiptBody
 from api.security import Call
 from contracts import names
 from db import inventory, stock_bookings
@@ -37,7 +37,14 @@ async def receive(session: AsyncSession, call: Call, body: ReceiptBody) -> Answe
     quantities = {line.sku: 0 for line in body.lines}
     for line in body.lines:
         quantities[line.sku] += line.quantity
-    await _book(session, call, MovementKind.RECEIVED, body.location_id, quantities, f"receipt/{body.reference}")
+    await _book(
+        session,
+        call,
+        kind=MovementKind.RECEIVED,
+        location_id=body.location_id,
+        quantities=quantities,
+        cause=f"receipt/{body.reference}",
+    )
     return answer(view, status=201)
 
 
@@ -49,7 +56,7 @@ async def adjust(session: AsyncSession, call: Call, body: AdjustmentBody) -> Ans
     for line in body.lines:
         deltas[line.sku] += line.delta
     cause = f"adjustment/{adjustment_id}: {body.reason}"
-    await _book(session, call, MovementKind.ADJUSTED, body.location_id, deltas, cause)
+    await _book(session, call, kind=MovementKind.ADJUSTED, location_id=body.location_id, quantities=deltas, cause=cause)
     return answer(
         {
             "adjustment_id": adjustment_id,
@@ -80,7 +87,14 @@ async def count(session: AsyncSession, call: Call, body: CountBody) -> Answer:
         return answer(view)
     stood = await stock_bookings.on_hand_at(session, location_id=body.location_id, skus=skus, at=body.counted_at)
     deltas = {line.sku: line.counted - stood[line.sku] for line in body.lines}
-    await _book(session, call, MovementKind.COUNTED, body.location_id, deltas, f"count/{body.reference}")
+    await _book(
+        session,
+        call,
+        kind=MovementKind.COUNTED,
+        location_id=body.location_id,
+        quantities=deltas,
+        cause=f"count/{body.reference}",
+    )
     return answer(view, status=201)
 
 
@@ -116,11 +130,14 @@ def _hash(body: BaseModel) -> bytes:
 async def _book(
     session: AsyncSession,
     call: Call,
+    *,
     kind: MovementKind,
     location_id: str,
     quantities: Mapping[str, int],
     cause: str,
 ) -> None:
+    if any(abs(quantity) > MOST_STOCK for quantity in quantities.values()):
+        raise Invalid([("lines", f"too_large: more than {MOST_STOCK} of one sku")])
     changes = [
         StockChange(kind=kind, location_id=location_id, sku=sku, quantity=quantity)
         for sku, quantity in quantities.items()

@@ -1,4 +1,4 @@
-"""Refusals and outages as ``application/problem+json``: one table from code to status, one handler per kind of error."""
+"""Refusals and outages as ``application/problem+json``: one table from code to status, a handler per kind of error."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -133,10 +133,16 @@ def is_lock_timeout(error: DBAPIError) -> bool:
     return sqlstate(error) == _LOCK_NOT_AVAILABLE
 
 
+def _is_out_of_range(error: Exception) -> bool:
+    """Whether the driver could not even send a value, for it fits no column of its kind."""
+    cause = getattr(error, "orig", None)
+    return isinstance(cause, Exception) and isinstance(cause.__cause__, asyncpg.DataError)
+
+
 async def on_database(request: Request, error: Exception) -> Response:
     """The database is away, too busy, or cannot hold what was sent."""
     state = sqlstate(error)
-    if state in _BAD_INPUT:
+    if state in _BAD_INPUT or _is_out_of_range(error):
         return refusal(Invalid([("", "out_of_range: a value is more than can be stored")]))
     if state in _BUSY or isinstance(error, PoolTimeoutError):
         log.warning("database_busy", sqlstate=state)

@@ -74,9 +74,10 @@ def check_fact(body: FactBody, line_ids: frozenset[str]) -> Iterator[Violation]:
 
 
 def _lines_named(body: FactBody) -> Iterator[tuple[str, str]]:
-    if isinstance(body, RefusedBody | PickedBody | ShortPickedBody | RequestAcceptedBody):
-        for place, line in enumerate(body.lines):
-            yield f"lines[{place}]", line.line_id
+    if isinstance(body, ShortPickedBody):
+        yield from ((f"lines[{place}]", missing.line_id) for place, missing in enumerate(body.lines))
+    if isinstance(body, RefusedBody | PickedBody | RequestAcceptedBody):
+        yield from ((f"lines[{place}]", line.line_id) for place, line in enumerate(body.lines))
     if isinstance(body, PackedBody):
         for at, parcel in enumerate(body.parcels):
             for place, packed in enumerate(parcel.lines):

@@ -28,7 +28,9 @@ class Geography:
 
 def _fold(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name.casefold())
-    return " ".join("".join(char if char.isalnum() else " " for char in plain if not unicodedata.combining(char)).split())
+    return " ".join(
+        "".join(char if char.isalnum() else " " for char in plain if not unicodedata.combining(char)).split()
+    )
 
 
 def load() -> Geography:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from api.addresses import check_address, e164
 from api.body import parse
@@ -19,11 +20,15 @@ from domain.errors import Invalid
 from domain.intake import NewLine, NewPayment, NewShipping, Violation
 from domain.policy import Policy
 
+
+def _adapter(field: FieldInfo) -> TypeAdapter[Any]:
+    kind: Any = field.annotation
+    return TypeAdapter(Annotated[(kind, *field.metadata)] if field.metadata else kind)
+
+
 _LISTS: Mapping[str, TypeAdapter[Any]] = {"lines": TypeAdapter(LineBody), "payments": TypeAdapter(PaymentBody)}
 _FIELDS: Mapping[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation)
-    for name, field in OrderBody.model_fields.items()
-    if name not in _LISTS
+    name: _adapter(field) for name, field in OrderBody.model_fields.items() if name not in _LISTS
 }
 
 
@@ -97,7 +102,9 @@ def _salvage(raw: bytes) -> tuple[dict[str, Any], str | None]:
     if not isinstance(content, dict):
         return {}, None
     defaults = {name: field for name, field in OrderBody.model_fields.items() if not field.is_required()}
-    found: dict[str, Any] = {name: field.get_default() for name, field in defaults.items() if name not in content}
+    found: dict[str, Any] = {
+        name: field.get_default(call_default_factory=True) for name, field in defaults.items() if name not in content
+    }
     for name, adapter in _FIELDS.items():
         if name in content and (value := _read(adapter, content[name])) is not _UNREADABLE:
             found[name] = value
@@ -153,13 +160,13 @@ def _shipping(fields: Mapping[str, Any]) -> NewShipping | None:
     )
 
 
-def _total(
-    fields: Mapping[str, Any], lines: tuple[NewLine | None, ...], shipping: NewShipping | None
-) -> int | None:
+def _total(fields: Mapping[str, Any], lines: tuple[NewLine | None, ...], shipping: NewShipping | None) -> int | None:
     known = [line for line in lines if line is not None]
     if shipping is None or len(known) < len(lines) or not lines or "prices_include_tax" not in fields:
         return None
-    return intake.order_total(known, shipping, prices_include_tax=fields["prices_include_tax"])
+    total = intake.order_total(known, shipping, prices_include_tax=fields["prices_include_tax"])
+    # Below zero a discount is too large, which is said already; it pays to compare nothing with such a total.
+    return total if total >= 0 else None
 
 
 def _check(

@@ -64,8 +64,7 @@ def claim_of(call: Call, raw: bytes) -> Claim | None:
 async def once(call: Call, raw: bytes, work: Work) -> Done:
     """The answer of *work*, done in one transaction; what was answered before when the caller's key was used already.
 
-    Only answers are kept: a refusal or an outage rolls the claim back with everything else. Locks taken in another order
-    by another transaction are tried again.
+    Only answers are kept: a refusal or an outage rolls the claim back with everything else. A deadlock is tried again.
 
     Raises:
         Refused: (idempotency_in_flight) the first request with this key still runs; (idempotency_mismatch) it had

@@ -18,6 +18,7 @@ from api.schemas.views import (
     ParcelView,
     PaymentView,
     QuantityView,
+    RelatedView,
     WaitView,
 )
 from contracts import names
@@ -25,8 +26,18 @@ from db.intake import Contact
 from db.reading.orders import StoredEvent, StoredOrder
 from domain import payments, units
 from domain.messages import Decision
-from domain.orders import Attention, Fulfillment, Hold, Order, Parcel, Payment
-from domain.orders import fulfillment_state, order_state, parcel_state, quantities
+from domain.orders import (
+    Attention,
+    Fulfillment,
+    Hold,
+    Order,
+    Parcel,
+    Payment,
+    fulfillment_state,
+    order_state,
+    parcel_state,
+    quantities,
+)
 from domain.vocabulary import PaymentState
 from domain.waits import Wait, waits
 from runtime.settings import Settings
@@ -53,10 +64,7 @@ def order_view(stored: StoredOrder, settings: Settings) -> OrderView:
         if order.outcome is None
         else {"state": order.outcome.state, "reason": order.outcome.reason, "detail": order.outcome.detail},
         "replaces": stored.replaces,
-        "related": [
-            *([{"order_id": stored.replaces, "relation": "replaces"}] if stored.replaces else []),
-            *({"order_id": order_id, "relation": "replaced_by"} for order_id in stored.replaced_by),
-        ],
+        "related": _related(stored),
         "currency": order.currency,
         "service_level": order.service_level,
         "customer": _customer(request, contact),
@@ -91,6 +99,13 @@ def order_view(stored: StoredOrder, settings: Settings) -> OrderView:
         "decisions": [_decision(decision) for decision in order.decisions],
         "links": _links(order, settings),
     }
+
+
+def _related(stored: StoredOrder) -> list[RelatedView]:
+    found: list[RelatedView] = [{"order_id": order_id, "relation": "replaced_by"} for order_id in stored.replaced_by]
+    if stored.replaces is not None:
+        found.insert(0, {"order_id": stored.replaces, "relation": "replaces"})
+    return found
 
 
 def _customer(request: Mapping[str, Any], contact: Contact) -> CustomerView:

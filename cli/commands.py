@@ -88,7 +88,8 @@ async def import_files(
             except BaseException:
                 print_failures(output, work.report.failures, work.report.failed)
                 raise
-        finished = wait_seconds is None or await _wait(watch, output, timeout=wait_seconds, started=started)
+        waited_for = wait_seconds if watch.orders else None
+        finished = waited_for is None or await _wait(watch, output, timeout=waited_for, started=started)
     return _conclude(report, watch, counted, finished, output)
 
 

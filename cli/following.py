@@ -78,7 +78,14 @@ def _needs_whole(view: Mapping[str, Any]) -> bool:
 def _found(view: Mapping[str, Any]) -> dict[str, Any]:
     amounts = view.get("amounts")
     captured = amounts.get("captured_minor") if isinstance(amounts, Mapping) else None
-    return {"state": view.get("state"), "outcome": view.get("outcome"), "captured_minor": captured}
+    return {"state": view.get("state"), "outcome": outcome_of(view), "captured_minor": captured}
+
+
+def outcome_of(view: Mapping[str, Any]) -> str | None:
+    """Why an order ended other than delivered: the reason of its outcome, or None."""
+    outcome = view.get("outcome")
+    why = outcome.get("reason") if isinstance(outcome, Mapping) else outcome
+    return None if why is None else str(why)
 
 
 @dataclass(slots=True)

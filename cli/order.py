@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import Client, read_json, reason
-from cli.following import waits_of
+from cli.following import outcome_of, waits_of
 from cli.text import clean, clock, moment, money, plain, short_data, state_text, until
 
 ROLE = "support"
@@ -109,8 +109,8 @@ def _header(view: View, now: datetime) -> RenderableType:
         f"  {clean(view.get('order_ref', ''))}  ",
         state_text(view.get("state")),
     )
-    if view.get("outcome"):
-        head.append(f" ({clean(view['outcome'])})")
+    if (why := outcome_of(view)) is not None:
+        head.append(f" ({clean(why)})")
     front = f"{clean(view.get('channel', '-'))}/{clean(view.get('source', '-'))}"
     facts = _table("", "")
     facts.show_header = False

@@ -139,9 +139,8 @@ def say(line: str) -> None:
 
 async def _run(options: StackOptions, *, with_demo: bool) -> None:
     _stop_on_signals(asyncio.current_task())
-    started = time.monotonic()
     async with running_stack(options, say) as stack:
-        say(f"everything is ready after {time.monotonic() - started:.1f} s")
+        say(f"everything is ready after {time.time() - psutil.Process().create_time():.1f} s")
         if with_demo:
             file = stack.data / "stack.json"
             await run_demo(stack.info, live=sys.stdout.isatty(), stack_file=file)

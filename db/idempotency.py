@@ -1,4 +1,4 @@
-"""What was answered to a request that named an Idempotency-Key, in SQL; whose request it is, is decided by the caller."""
+"""What was answered to a request that named an Idempotency-Key, in SQL; whose request it is, the caller decides."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Facts from outside as they come in: kept once per source and event, and handed to the outbox when their order is known."""
+"""Facts from outside as they come in: kept once per source and event, and queued when their order is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -13,7 +13,6 @@ from pathlib import Path
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 
 from devstack.cache import cache_folder
 from devstack.errors import StackError
@@ -107,6 +106,8 @@ def is_recent(program: Path) -> bool:
 
 async def _download(target: Path, say: Say) -> bool:
     """Let the SDK download its server; it can only do so by starting one, which is stopped at once."""
+    from temporalio.testing import WorkflowEnvironment  # Heavy, and hardly ever needed.
+
     say("no Temporal server on this machine: asking the SDK to download one (about 40 MB) ...")
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         try:

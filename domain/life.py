@@ -431,12 +431,16 @@ def _release(change: Change) -> None:
         return
     if not all_authorized(order):
         return
-    for fulfillment in order.fulfillments:
-        promised = units.by_line(change.order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id)
-        if not promised:
-            continue
-        if _renew_dead_authorizations(change, fulfillment):
-            continue
+    planned = {
+        fulfillment.fulfillment_id: promised
+        for fulfillment in order.fulfillments
+        if (promised := units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id))
+    }
+    # One dead hold keeps all at home: a decline of the new one rejects the order, which no warehouse may work on then.
+    if any([_renew_dead_authorizations(change, order.fulfillment(fulfillment_id)) for fulfillment_id in planned]):
+        return
+    for fulfillment_id, promised in planned.items():
+        fulfillment = change.order.fulfillment(fulfillment_id)
         place = Place(stage=Stage.RESERVED, fulfillment_id=fulfillment.fulfillment_id)
         change.order = replace(
             change.order,

@@ -63,6 +63,7 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
     change.order = with_parcel(change.order, parcel)
     _place_units(change, parcel)
     if newer:
+        close_cases(change, parcel.parcel_id, frozenset({AttentionCode.PARCEL_SILENT}), "the carrier has spoken")
         _CONSEQUENCES.get(fact.status, _nothing)(change, parcel, fact)
     elif final and fact.status in FINAL and fact.status is not parcel.tracking_status:
         open_case(

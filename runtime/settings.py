@@ -25,6 +25,7 @@ class Settings:
     task_queue: str = "doorstep"
     api_host: str = "127.0.0.1"
     api_port: int = 8700
+    public_url: str = "http://127.0.0.1:8700"
     database_pool: int = 20
     stripe_api_key: str = field(default="", repr=False)
     stripe_api_url: str | None = None
@@ -51,6 +52,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         task_queue=environ.get("DOORSTEP_TASK_QUEUE", "doorstep"),
         api_host=environ.get("DOORSTEP_API_HOST", "127.0.0.1"),
         api_port=_integer(environ, "DOORSTEP_API_PORT", 8700),
+        public_url=environ.get("DOORSTEP_PUBLIC_URL", "http://127.0.0.1:8700").rstrip("/"),
         database_pool=_integer(environ, "DOORSTEP_DATABASE_POOL", 20),
         stripe_api_key=environ.get("STRIPE_API_KEY", ""),
         stripe_api_url=environ.get("STRIPE_API_URL") or None,

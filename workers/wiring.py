@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypedDict
 
 import httpx
 from temporalio.client import Client
@@ -35,7 +36,9 @@ class Providers:
 @asynccontextmanager
 async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
     """The providers that *settings* name, closed at the end."""
-    payments = StripePayments(key=settings.stripe_api_key, url=settings.stripe_api_url)
+    payments = StripePayments(
+        key=settings.stripe_api_key, url=settings.stripe_api_url, return_url=f"{settings.public_url}/"
+    )
     async with httpx.AsyncClient(timeout=10.0) as client:
         carriers: dict[str, Carrier] = {
             name: HttpCarrier(name, carrier.url, client) for name, carrier in settings.carriers.items()
@@ -50,6 +53,31 @@ def runner() -> SandboxedWorkflowRunner:
     """The workflow sandbox; our own pure modules are passed through, which made a replay ten times cheaper."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH, "pydantic", "pydantic_core")
+    )
+
+
+class Tuning(TypedDict):
+    """How much a worker does at once; what ``Worker`` takes."""
+
+    max_cached_workflows: int
+    max_concurrent_workflow_tasks: int
+    max_concurrent_activities: int
+    max_concurrent_local_activities: int
+    workflow_task_poller_behavior: PollerBehaviorAutoscaling
+    activity_task_poller_behavior: PollerBehaviorAutoscaling
+    graceful_shutdown_timeout: timedelta
+
+
+def tuning(max_cached_workflows: int = 2000) -> Tuning:
+    """The order worker's options, which `make bench` gives the bare workflow too."""
+    return Tuning(
+        max_cached_workflows=max_cached_workflows,
+        max_concurrent_workflow_tasks=4 if max_cached_workflows else 2,
+        max_concurrent_activities=40,
+        max_concurrent_local_activities=20,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(initial=2, maximum=8),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2, maximum=8),
+        graceful_shutdown_timeout=timedelta(seconds=25),
     )
 
 
@@ -76,11 +104,5 @@ def create_worker(
             shipping.void_label,
         ],
         workflow_runner=runner(),
-        max_cached_workflows=max_cached_workflows,
-        max_concurrent_workflow_tasks=4 if max_cached_workflows else 2,
-        max_concurrent_activities=40,
-        max_concurrent_local_activities=20,
-        workflow_task_poller_behavior=PollerBehaviorAutoscaling(initial=2, maximum=8),
-        activity_task_poller_behavior=PollerBehaviorAutoscaling(initial=2, maximum=8),
-        graceful_shutdown_timeout=timedelta(seconds=25),
+        **tuning(max_cached_workflows),
     )

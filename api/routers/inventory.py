@@ -157,9 +157,7 @@ async def adjust_stock(
     responses=_booked(CountView),
     openapi_extra=takes(CountBody),
 )
-async def count_stock(
-    call: Booker, received: Annotated[Received[CountBody], Depends(body_of(CountBody))]
-) -> Response:
+async def count_stock(call: Booker, received: Annotated[Received[CountBody], Depends(body_of(CountBody))]) -> Response:
     """Put the books right by a count: what moved after ``counted_at`` stays moved. Once per location and reference."""
 
     async def work(session: AsyncSession) -> Answer:

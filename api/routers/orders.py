@@ -50,7 +50,9 @@ _EXISTING: dict[int | str, dict[str, Any]] = {
 async def create_order(
     request: Request,
     call: Bringer,
-    prefer: Annotated[str | None, Header(description="`wait=N`: answer at the first decision, N <= 10 seconds.")] = None,
+    prefer: Annotated[
+        str | None, Header(description="`wait=N`: answer at the first decision, N <= 10 seconds.")
+    ] = None,
 ) -> Response:
     """Take an order. 201 with the new order; 200 with the one that has its identity and content already."""
     require_json(request)

@@ -93,8 +93,6 @@ class LocationBody(Body):
     longitude: Annotated[float, Field(ge=-180, le=180)]
     timezone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_known_timezone)] = "UTC"
     city: Name200 | None = None
-    address_lines: Annotated[list[Name200], Field(max_length=6)] = []
+    address_lines: Annotated[list[Name200], Field(max_length=6, default_factory=list)]
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     active: bool = True
-
-

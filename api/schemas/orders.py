@@ -21,7 +21,6 @@ from api.schemas.fields import (
 from domain.intake import MOST_LINES
 from domain.vocabulary import Channel, DeliveryMethod, PaymentMethod, ServiceLevel
 
-
 LONGEST_VALUE = 500
 LARGEST_NUMBER = 10**15
 
@@ -73,7 +72,9 @@ class AddressBody(Body):
     lines: Annotated[list[Name200], Field(min_length=1, max_length=6)]
     city: Name200 | None = None
     region: Name200 | None = None
-    postal_code: Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
+    postal_code: (
+        Annotated[str, StringConstraints(min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$")] | None
+    ) = None
     country: Country
     name: Name200 | None = None
 
@@ -137,5 +138,4 @@ class OrderBody(Body):
     allow_split: bool = True
     placed_at: Time | None = None
     note: Text2000 | None = None
-    metadata: Metadata = {}
-
+    metadata: Metadata = Field(default_factory=dict)

@@ -12,8 +12,6 @@ from domain.policy import Rules
 LONGEST = timedelta(days=366)
 
 
-
-
 Duration = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=LONGEST)]
 _KINDS: dict[type, Any] = {timedelta: Duration, int: Money}
 

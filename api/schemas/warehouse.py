@@ -20,7 +20,7 @@ class PickedLine(FactLine):
     """Units that were picked, with their lot and serial numbers where the goods have them."""
 
     lot: Name64 | None = None
-    serials: Annotated[list[Name64], Field(max_length=1000)] = []
+    serials: Annotated[list[Name64], Field(max_length=1000, default_factory=list)]
 
 
 class MissingLine(Body):
@@ -61,7 +61,7 @@ class RefusedBody(_Fact):
 
     kind: Literal["refused"]
     reason: ShortReason
-    lines: Annotated[list[FactLine], Field(max_length=MOST_LINES)] = []
+    lines: Annotated[list[FactLine], Field(max_length=MOST_LINES, default_factory=list)]
 
 
 class PickedBody(_Fact):
@@ -82,7 +82,7 @@ class PackedBody(_Fact):
     """Parcels were packed; without any, one parcel holds all that was picked."""
 
     kind: Literal["packed"]
-    parcels: Annotated[list[ParcelBody], Field(max_length=200)] = []
+    parcels: Annotated[list[ParcelBody], Field(max_length=200, default_factory=list)]
 
 
 class HandedOverBody(_Fact):
@@ -97,7 +97,7 @@ class RequestAcceptedBody(_Fact):
 
     kind: Literal["request_accepted"]
     request_id: Name100
-    lines: Annotated[list[FactLine], Field(max_length=MOST_LINES)] = []
+    lines: Annotated[list[FactLine], Field(max_length=MOST_LINES, default_factory=list)]
 
 
 class RequestRefusedBody(_Fact):
@@ -129,4 +129,3 @@ FACT_BODIES: tuple[type[FactBody], ...] = (
     RequestAcceptedBody,
     RequestRefusedBody,
 )
-

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, Text, cast, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from db.intake import Contact
 from db.models import OrderArchive, OrderContact, OrderEvent, OrderRow, ParcelRow
@@ -154,11 +155,11 @@ def _filtered(query: Select[Any], wanted: OrderFilter) -> Select[Any]:
     if wanted.sources is not None:
         query = query.where(OrderRow.source.in_(wanted.sources))
     if wanted.attention is not None:
-        query = query.where(OrderRow.attention.contains([wanted.attention]))
+        query = query.where(_holds(OrderRow.attention, wanted.attention))
     if wanted.sku is not None:
-        query = query.where(OrderRow.skus.contains([wanted.sku]))
+        query = query.where(_holds(OrderRow.skus, wanted.sku))
     if wanted.location_id is not None:
-        query = query.where(OrderRow.location_ids.contains([wanted.location_id]))
+        query = query.where(_holds(OrderRow.location_ids, wanted.location_id))
     if wanted.overdue is not None:
         late = OrderRow.closed_at.is_(None) & (OrderRow.due_at < func.now())
         query = query.where(late if wanted.overdue else ~func.coalesce(late, False))
@@ -167,6 +168,10 @@ def _filtered(query: Select[Any], wanted: OrderFilter) -> Select[Any]:
     if wanted.received_to is not None:
         query = query.where(OrderRow.received_at < wanted.received_to)
     return _found_beside(query, wanted)
+
+
+def _holds(column: InstrumentedAttribute[list[str]], value: str) -> ColumnElement[bool]:
+    return column.bool_op("@>")(cast([value], ARRAY(Text)))
 
 
 def _found_beside(query: Select[Any], wanted: OrderFilter) -> Select[Any]:

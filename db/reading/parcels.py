@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import OrderRow, ParcelRow, Proof, TrackingEvent
+from db.models import Proof, TrackingEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +25,15 @@ class StoredParcel:
 
 async def find_parcel(session: AsyncSession, parcel_id: str) -> StoredParcel | None:
     """The parcel with that id."""
-    estimated = func.jsonb_path_query_first(
-        OrderRow.snapshot,
-        "$.parcels[*] ? (@.parcel_id == $id).estimated_on",
-        func.jsonb_build_object("id", ParcelRow.parcel_id),
-    ).op("#>>")("{}")
     row = (
         await session.execute(
-            select(
-                ParcelRow.parcel_id,
-                ParcelRow.order_id,
-                OrderRow.source,
-                ParcelRow.carrier,
-                ParcelRow.tracking_number,
-                ParcelRow.tracking_status,
-                estimated.label("estimated_on"),
-            )
-            .join(OrderRow, OrderRow.order_id == ParcelRow.order_id)
-            .where(ParcelRow.parcel_id == parcel_id)
+            text(
+                "SELECT p.parcel_id, p.order_id, o.source, p.carrier, p.tracking_number, p.tracking_status,"
+                " jsonb_path_query_first(o.snapshot, '$.parcels[*] ? (@.parcel_id == $id).estimated_on',"
+                " jsonb_build_object('id', p.parcel_id)) #>> '{}' AS estimated_on"
+                " FROM parcels p JOIN orders o USING (order_id) WHERE p.parcel_id = :parcel_id"
+            ),
+            {"parcel_id": parcel_id},
         )
     ).one_or_none()
     if row is None:

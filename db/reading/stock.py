@@ -49,7 +49,7 @@ async def list_movements(
 
 
 async def available(session: AsyncSession, sku: str) -> int | None:
-    """Units of *sku* that active locations may still promise, each keeping its safety stock; None when it is unknown."""
+    """Units of *sku* that active locations may still promise, each keeping its safety stock; None: unknown."""
     safety = await session.scalar(select(Product.safety_stock).where(Product.sku == sku))
     if safety is None:
         return None

@@ -183,7 +183,7 @@ class FakeApi:
             "order_id": order["order_id"],
             "source": order["identity"][1],
             "state": state,
-            "outcome": outcome if state == "rejected" else None,
+            "outcome": {"state": state, "reason": outcome, "detail": None} if state == "rejected" else None,
             "version": order["version"],
             "received_at": order["received_at"],
             "changed_at": _at(order["version"]),

@@ -129,6 +129,12 @@ def test_a_story_with_nothing_in_it_is_still_drawn() -> None:
     assert "ord_8" in drawn(order.render({"order_id": "ord_8", "state": "received"}, [], NOW))
 
 
+def test_an_end_other_than_delivery_is_shown_with_its_reason() -> None:
+    ended = {"order_id": "ord_9", "state": "rejected", "outcome": {"state": "rejected", "reason": "out_of_stock"}}
+
+    assert "rejected (out_of_stock)" in drawn(order.render(ended, [], NOW))
+
+
 def test_the_board_shows_counts_waits_attention_events_and_pace_in_a_small_terminal() -> None:
     board = Board(
         title="Doorstep",

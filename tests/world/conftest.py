@@ -50,6 +50,24 @@ def process(tmp_path: Path) -> Iterator[WorldProcess]:
 
 
 @pytest_asyncio.fixture
+async def lively_process(tmp_path: Path, api: FakeApi) -> AsyncIterator[WorldProcess]:
+    """A world in its own process that calls the stand-in."""
+    process = WorldProcess(tmp_path, api_url=api.url)
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest_asyncio.fixture
+async def idle(tmp_path: Path, api: FakeApi) -> AsyncIterator[World]:
+    """A world whose floor and carriers do nothing by themselves."""
+    world = World(tmp_path, api_url=api.url, settings={"hands_off": True})
+    world.start()
+    yield world
+    world.stop()
+
+
+@pytest_asyncio.fixture
 async def payments(world: World) -> AsyncIterator[StripePayments]:
     """Our Stripe adapter against the quiet world."""
     adapter = StripePayments(key=STRIPE_KEY, url=world.url)

@@ -186,20 +186,17 @@ async def test_an_api_that_is_away_hears_everything_later(lively: World, api: Fa
     assert (api.kinds(), api.statuses()) == (USUAL_FACTS, USUAL_SCANS)
 
 
-async def test_stories_go_on_after_kill_minus_nine(tmp_path: Path, api: FakeApi) -> None:
-    world = WorldProcess(tmp_path, api_url=api.url)
-    world.start()
-    release(world, released())
+async def test_stories_go_on_after_kill_minus_nine(lively_process: WorldProcess, api: FakeApi) -> None:
+    release(lively_process, released())
     await api.until(lambda: "packed" in api.kinds())
-    world.kill()
-    world.start()
-    await buy_all(world, api)
+    lively_process.kill()
+    lively_process.start()
+    await buy_all(lively_process, api)
     await api.until(lambda: "picked_up" in api.statuses())
 
-    world.kill()
-    world.start()
+    lively_process.kill()
+    lively_process.start()
     await api.until(lambda: "delivered" in api.statuses())
-    world.stop()
 
     told = {fact["event_id"]: fact["kind"] for fact in api.facts}
     assert list(told.values()) == USUAL_FACTS
@@ -207,27 +204,22 @@ async def test_stories_go_on_after_kill_minus_nine(tmp_path: Path, api: FakeApi)
     assert list(scans.values()) == USUAL_SCANS
 
 
-async def test_hands_off_leaves_everything_to_the_client(tmp_path: Path, api: FakeApi) -> None:
-    world = World(tmp_path, api_url=api.url, settings={"hands_off": True})
-    world.start()
+async def test_hands_off_leaves_everything_to_the_client(idle: World, api: FakeApi) -> None:
+    release(idle, released())
 
-    release(world, released())
-
-    assert [entry["kind"] for entry in world.ledger()] == ["pick_request"]
-    assert world.control()["floor"] == {"paused": False}
+    assert [entry["kind"] for entry in idle.ledger()] == ["pick_request"]
+    assert idle.control()["floor"] == {"paused": False}
     assert api.facts == []
-    world.stop()
 
 
-async def test_a_second_world_on_the_same_folder_is_told_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    first = WorldProcess(tmp_path)
-    first.start()
-    second = WorldProcess(tmp_path)
+async def test_a_second_world_on_the_same_folder_is_told_so(
+    process: WorldProcess, capfd: pytest.CaptureFixture[str]
+) -> None:
+    second = WorldProcess(process.folder)
 
     with pytest.raises(RuntimeError):
         second.start()
 
-    first.stop()
     assert "another world runs on" in capfd.readouterr().err
 
 

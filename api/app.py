@@ -1,0 +1,67 @@
+"""The HTTP application: routes, error answers and shared things put together; no route's own work."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api import errors, openapi
+from api.context import Context
+from api.metrics import Measure, Metrics
+from api.routers import catalogue, fulfillment, insight, inventory, orders, payments, shipping
+from api.routers.payments import StripeEvent
+from api.schemas.carriers import TrackingBody
+from api.schemas.inventory import AdjustmentBody, CountBody, LocationBody, ProductBody, ReceiptBody
+from api.schemas.orders import OrderBody
+from api.schemas.policy import PolicyBody
+from api.schemas.warehouse import FACT_BODIES
+from db.session import Sessions, create_sessions
+from runtime.settings import Settings
+
+ROUTERS = (orders.router, fulfillment.router, shipping.router, payments.router, inventory.router, catalogue.router)
+BODIES = (
+    OrderBody,
+    *FACT_BODIES,
+    TrackingBody,
+    StripeEvent,
+    ReceiptBody,
+    AdjustmentBody,
+    CountBody,
+    ProductBody,
+    LocationBody,
+    PolicyBody,
+)
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    # A second's work that no request should wait for.
+    await asyncio.to_thread(lambda: context.geography)
+    yield
+    await context.close()
+
+
+def create_app(settings: Settings, *, sessions: Sessions | None = None, client: Client | None = None) -> FastAPI:
+    """The application; what it needs is opened when it is first used, so it also works without its lifespan."""
+    app = FastAPI(
+        title="Doorstep",
+        version="1",
+        description="An order, from the basket to the doorstep.",
+        lifespan=_life,
+        redirect_slashes=False,
+    )
+    app.state.context = Context(
+        settings,
+        sessions=sessions or create_sessions(settings.database_url, pool_size=settings.database_pool),
+        client=client,
+    )
+    app.state.metrics = Metrics()
+    for router in (*ROUTERS, insight.router):
+        app.include_router(router)
+    errors.install(app)
+    openapi.install(app, BODIES)
+    app.add_middleware(Measure, metrics=app.state.metrics)
+    return app

@@ -1,0 +1,1 @@
+"""Measurements of the whole: ratios against the bare engine first, costs per order, and the machine they were taken on."""

@@ -1,0 +1,1 @@
+"""Whole orders over the whole stack: processes, HTTP, Temporal, the outside world."""
