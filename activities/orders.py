@@ -43,7 +43,6 @@ class OrderActivities:
                 order.order_id,
                 move.events,
                 after=standing.last_sequence,
-                maybe_told=standing.version != move.base_version,
             )
             changed = set(move.changed)
             await projection.store_fulfillments(session, _fulfillment_rows(order, changed, now))

@@ -89,7 +89,7 @@ async def keep_tracking(context: Context, carrier: str, body: TrackingBody, pict
             source=source,
             event_id=body.event_id,
             signal=names.CARRIER_FACT,
-            fact=_FACT.dump_python(fact, mode="json"),
+            fact=_FACT.dump_python(fact, mode="json", exclude_defaults=True),
             received_at=context.now(),
             order_id=order_id,
             matches=names.tracking_match(carrier, body.tracking_number),

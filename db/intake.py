@@ -168,7 +168,7 @@ def _row(intake: Intake) -> dict[str, Any]:
         "policy_version": order.policy.version,
         "request": orjson.dumps(intake.request).decode(),
         "request_hash": intake.request_hash,
-        "snapshot": ORDER.dump_json(order).decode(),
+        "snapshot": ORDER.dump_json(order, exclude_defaults=True).decode(),
         "replaces": intake.replaces,
         "received_at": order.received_at,
         "placed_at": intake.placed_at,

@@ -35,13 +35,14 @@ async def lock_order(session: AsyncSession, order_id: str) -> Standing | None:
 
 
 async def add_events(
-    session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int, maybe_told: bool
+    session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int
 ) -> int:
     """Append *events* behind sequence *after*, leaving out those told before; answers the last sequence.
 
-    The caller holds the order row's lock. *maybe_told* says that some may be there already.
+    The caller holds the order row's lock. Versions cannot tell which were told: a workflow task that was lost after its
+    write is done again with whatever signals have come meanwhile, and those come first.
     """
-    if maybe_told and events:
+    if events:
         told = await session.execute(
             select(OrderEvent.cause_id, OrderEvent.ordinal).where(
                 OrderEvent.order_id == order_id, OrderEvent.cause_id.in_({event.cause_id for event in events})
@@ -184,7 +185,7 @@ async def record_fact_after_end(
     standing = await lock_order(session, order_id)
     if standing is None:
         return False
-    last = await add_events(session, order_id, [event], after=standing.last_sequence, maybe_told=True)
+    last = await add_events(session, order_id, [event], after=standing.last_sequence)
     if last == standing.last_sequence:
         return False
     values: dict[str, Any] = {"last_sequence": last, "changed_at": event.at}

@@ -162,14 +162,18 @@ def saved_by(order: Order, payment_id: str) -> str | None:
 
 
 def startable(order: Order) -> tuple[Authorization, ...]:
-    """The pending authorizations that may be asked for now: the first of a payment alone, the others after it."""
+    """The pending authorizations that may be asked for now: the first of a payment alone, the others after it.
+
+    What may be asked for once may be until it is answered: the call is on its way.
+    """
     found: list[Authorization] = []
     for payment in order.payments:
         mine = [a for a in order.authorizations if a.payment_id == payment.payment_id]
         pending = [a for a in mine if a.state is PaymentState.PENDING and a.void_since is None]
-        if any(a.state is PaymentState.ACTION_REQUIRED for a in mine):
-            continue
-        found += pending if saved_by(order, payment.payment_id) else pending[:1]
+        if saved_by(order, payment.payment_id):
+            found += pending
+        elif not any(a.state is PaymentState.ACTION_REQUIRED for a in mine):
+            found += pending[:1]
     return tuple(found)
 
 

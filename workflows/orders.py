@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.inventory import InventoryActivities
@@ -110,7 +110,7 @@ class OrderHands:
             await workflow.execute_local_activity_method(
                 OrderActivities.write_move, move, summary=summary, **LOCAL_WRITE
             )
-        except ActivityError as failure:
+        except FailureError as failure:  # A local activity's own failure comes bare.
             if is_cancelled_exception(failure):
                 raise
             await workflow.execute_activity_method(OrderActivities.write_move, move, summary=summary, **DB_WRITE)
@@ -149,7 +149,7 @@ class OrderHands:
             return await workflow.execute_local_activity_method(
                 InventoryActivities.reserve_stock, step, summary=summary, **LOCAL_WRITE
             )
-        except ActivityError as failure:
+        except FailureError as failure:  # A local activity's own failure comes bare.
             if is_cancelled_exception(failure):
                 raise
             return await workflow.execute_activity_method(

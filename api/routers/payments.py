@@ -89,7 +89,7 @@ async def report_payment(request: Request) -> Response:
             source=names.PAYMENT_SOURCE,
             event_id=event.id,
             signal=inbox.NO_SIGNAL if told is None else names.PAYMENT_FACT,
-            fact={"id": event.id, "type": event.type} if told is None else _FACT.dump_python(told, mode="json"),
+            fact={"id": event.id, "type": event.type} if told is None else _FACT.dump_python(told, mode="json", exclude_defaults=True),
             received_at=context.now(),
             order_id=None if told is None else order_id,
         )

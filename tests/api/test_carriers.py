@@ -135,7 +135,7 @@ STALE = datetime.fromtimestamp(time.time() - 600, UTC)
     ids=range(15),
 )
 async def test_what_is_not_signed_is_401(api: Api, changes: dict[str, str]) -> None:
-    headers = {name: value.encode("latin-1") for name, value in (_signed(RAW) | changes).items()}
+    headers = httpx.Headers(_signed(RAW) | changes, encoding="latin-1")
 
     answer = await api["nobody"].post("/v1/carriers/swift/events", content=RAW, headers=headers)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import orjson
 import pytest
 
@@ -111,7 +112,7 @@ async def test_routes_and_methods_that_are_not_there(api: Api) -> None:
 
 @pytest.mark.parametrize("header", [None, "Bearer", "Bearer wrong", "Basic YTpi", "Bearer \xe9\xff", "nonsense"])
 async def test_no_known_key_is_401(api: Api, header: str | None) -> None:
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers = httpx.Headers({} if header is None else {"Authorization": header}, encoding="latin-1")
 
     for request in (
         api["nobody"].get("/v1/orders", headers=headers),
@@ -180,7 +181,7 @@ async def test_scopes_open_their_routes_and_no_others(api: Api, scope: str) -> N
 
 @pytest.mark.parametrize("actor", ["a b", "x" * 65, "a/b", "é"])
 async def test_an_actor_is_a_plain_name(api: Api, actor: str) -> None:
-    answer = await api["admin"].get("/v1/orders", headers={"Doorstep-Actor": actor.encode("latin-1")})
+    answer = await api["admin"].get("/v1/orders", headers=httpx.Headers({"Doorstep-Actor": actor}, "latin-1"))
 
     assert set(errors(answer)) == {"Doorstep-Actor"}
 

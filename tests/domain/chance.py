@@ -120,11 +120,12 @@ class Teller:
         chance = random.random()
         if steps and chance < 0.55:
             return self.result(random.choice(steps))
-        if story.sent and chance < 0.62:
-            return random.choice(story.sent)
+        said = [message for message in story.sent if not isinstance(message, DueReached)]
+        if said and chance < 0.62:
+            return random.choice(said)
         due = next_due(story.order)
         if due is not None and chance < 0.70:
-            story.now = max(due, story.now)
+            story.now = max(due, story.now + timedelta(milliseconds=1))
             return DueReached(at=story.now)
         return self.fact()
 

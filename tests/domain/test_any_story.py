@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, note, settings
 from hypothesis import strategies as st
 
 from domain.orders import closed
@@ -13,17 +13,26 @@ from tests.domain.rules import check_collections
 from tests.domain.story import Story
 
 
-@settings(max_examples=150, deadline=None)
-@given(random=st.randoms(use_true_random=False, note_method_calls=False))
-def test_the_rules_hold_after_every_message_of_any_story(random: Random):
-    story = chance.live(random)
+# The seed names the story: what fails is found again by it, and a smaller number is no smaller story.
+FOUND = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+SEEDS = st.integers(0, 2**32)
+
+
+@settings(FOUND, max_examples=300)
+@given(seed=SEEDS)
+def test_the_rules_hold_after_every_message_of_any_story(seed: int):
+    note(f"seed {seed}")
+
+    story = chance.live(Random(seed))
 
     check_collections(story.order)
 
 
-@settings(max_examples=100, deadline=None)
-@given(random=st.randoms(use_true_random=False, note_method_calls=False))
-def test_a_closed_order_stays_closed_whatever_is_still_said(random: Random):
+@settings(FOUND, max_examples=100)
+@given(seed=SEEDS)
+def test_a_closed_order_stays_closed_whatever_is_still_said(seed: int):
+    note(f"seed {seed}")
+    random = Random(seed)
     story = chance.live(random, most=100)
     if not closed(story.order):
         return
@@ -46,6 +55,6 @@ def test_a_payment_under_way_is_not_given_up_because_another_needs_the_customer(
     story.send(chance.action_required(second, story.now))
 
     assert third.key in next_steps(story.order)
-    story.wait_until_due().finish_steps()
+    story.send(making.done(story.order, third)).wait_until_due().finish_steps()
     assert {a.state for a in story.order.authorizations} == {PaymentState.VOIDED}
     assert closed(story.order)
