@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.faults import provider_call
 from activities.results import keep, kept
-from db import operations, payments
+from db import operations, payments, projection
 from db.models import Operation
 from db.payments import PaymentMeans
 from db.session import Sessions
@@ -22,7 +22,6 @@ from domain.messages import (
 )
 from domain.steps import AuthorizePayment, CapturePayment, VoidAuthorization
 from domain.vocabulary import OperationKind, OperationState
-from providers.payment import CaptureRefused as Refused
 from providers.payment import (
     ActionRequired,
     Authorize,
@@ -32,6 +31,7 @@ from providers.payment import (
     PaymentProvider,
     Voided,
 )
+from providers.payment import CaptureRefused as Refused
 
 LEASE = timedelta(seconds=25)
 KEY_LIFE = timedelta(hours=20)
@@ -141,6 +141,8 @@ class PaymentActivities:
                 reference=answer.reference,
                 now=datetime.now(UTC),
             )
+            if isinstance(result, PaymentActionRequired):
+                await projection.match_early_facts(session, request.order_id, [request.authorization_id])
             if isinstance(answer, Authorized) and answer.saved_method_id:
                 await payments.keep_saved_method(session, request.payment_id, answer.saved_method_id)
         return result
@@ -192,10 +194,9 @@ class PaymentActivities:
             stands = await self._provider.read_authorization(reference=request.reference)
             if isinstance(stands, Captured):
                 return stands
-        answer = await self._provider.capture(
+        return await self._provider.capture(
             key=request.key, reference=request.reference, amount_minor=request.amount_minor
         )
-        return answer
 
     @activity.defn
     async def void_authorization(self, request: VoidAuthorization) -> PaymentVoided:

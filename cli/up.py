@@ -34,7 +34,9 @@ def up(
     data: Annotated[Path, typer.Option(help="Folder that keeps the stack's data.")] = Path(".doorstep"),
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Load the sample and show its orders move.")] = True,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data of an earlier run first.")] = False,
-    speed: Annotated[float, typer.Option(min=0.001, help="How fast floor and carriers work; 1 is seconds.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(min=0, help="How fast floor and carriers work: 1 takes seconds a step, 0 no time.")
+    ] = 1.0,
     hands_off: Annotated[
         bool, typer.Option("--hands-off", help="Floor and carriers do nothing by themselves: you play them.")
     ] = False,

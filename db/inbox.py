@@ -13,17 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from contracts import names
 from db.models import Proof, TrackingEvent
 
-# What is kept of an event that tells the engine nothing.
-NO_SIGNAL = "none"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """One fact: *event_id* is the source's own; *matches* is what it waits for while *order_id* is None."""
+    """One fact: *event_id* is the source's own; *matches* is what it waits for while *order_id* is None.
+
+    Without a *signal* it tells the engine nothing.
+    """
 
     source: str
     event_id: str
-    signal: str
+    signal: str | None
     fact: Mapping[str, Any]
     received_at: datetime
     order_id: str | None = None
@@ -108,12 +108,6 @@ async def order_of_parcel(session: AsyncSession, *, carrier: str, tracking_numbe
             {"tracking_number": tracking_number, "carrier": carrier},
         )
     ).scalar_one_or_none()
-
-
-async def order_exists(session: AsyncSession, order_id: str) -> bool:
-    """Whether there is such an order."""
-    found = await session.execute(text("SELECT 1 FROM orders WHERE order_id = :order_id"), {"order_id": order_id})
-    return found.first() is not None
 
 
 async def add_tracking_event(session: AsyncSession, event: Mapping[str, Any]) -> None:

@@ -1,11 +1,14 @@
 """What the payment provider needs to know of a payment: token, customer, saved method; no rules."""
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import PaymentToken
+from db.models import Operation, PaymentToken
+from domain.steps import authorize_key
+from domain.vocabulary import OperationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +43,26 @@ async def keep_saved_method(session: AsyncSession, payment_id: str, saved_method
     await session.execute(
         update(PaymentToken).where(PaymentToken.payment_id == payment_id).values(saved_method_id=saved_method_id)
     )
+
+
+class Standing(Enum):
+    """How far our asking the provider to hold money has got."""
+
+    ASKED = auto()
+    AWAITS_CUSTOMER = auto()
+    SETTLED = auto()
+
+
+async def standing(session: AsyncSession, order_id: str, authorization_id: str) -> Standing:
+    """How far this authorization has got; holds its lock, under which early facts are matched too."""
+    await session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:match, 0))"), {"match": authorization_id}
+    )
+    found = await session.execute(
+        select(Operation.state, Operation.result).where(Operation.key == authorize_key(order_id, authorization_id))
+    )
+    row = found.first()
+    if row is None or row.state == OperationState.SENDING:
+        return Standing.ASKED
+    asked_customer = (row.result or {}).get("kind") == "PaymentActionRequired"
+    return Standing.AWAITS_CUSTOMER if asked_customer else Standing.SETTLED

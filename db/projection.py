@@ -34,9 +34,7 @@ async def lock_order(session: AsyncSession, order_id: str) -> Standing | None:
     return None if row is None else Standing(version=row.version, last_sequence=row.last_sequence)
 
 
-async def add_events(
-    session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int
-) -> int:
+async def add_events(session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int) -> int:
     """Append *events* behind sequence *after*, leaving out those told before; answers the last sequence.
 
     The caller holds the order row's lock. Versions cannot tell which were told: a workflow task that was lost after its

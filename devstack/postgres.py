@@ -98,8 +98,9 @@ def choose_place(data: DataFolder, say: Say) -> Path:
         if account is None:
             place = data.path / "postgres"
         else:
-            name = hashlib.sha256(str(data.path).encode()).hexdigest()[:16]
-            place = root_place(account) / f"data-{name}"
+            shared = root_place(account)
+            _sweep(shared)
+            place = shared / f"data-{hashlib.sha256(str(data.path).encode()).hexdigest()[:16]}"
             if (place / MARKER).exists():
                 say(f"removing {place}: the data folder that it belonged to was deleted")
                 shutil.rmtree(place)
@@ -225,6 +226,15 @@ async def _connect_once(cluster: Cluster, port: int) -> None:
             await admin.close()
     else:
         await connection.close()
+
+
+def _sweep(shared: Path) -> None:
+    """Remove clusters whose data folder lay in the system's temporary folder and is gone: nobody can miss them."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for marker in shared.glob(f"data-*/{MARKER}"):
+        owner = Path(marker.read_text().strip())
+        if temporary in owner.parents and not owner.exists() and not _servers_of(marker.parent / "cluster"):
+            shutil.rmtree(marker.parent, ignore_errors=True)
 
 
 def _create(cluster: Cluster) -> None:

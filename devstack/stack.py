@@ -44,7 +44,8 @@ class StackOptions:
     """How a stack is started.
 
     ``base_port`` None picks free ports; ``speed`` and ``hands_off`` are the outside world's; ``seed`` makes it fail at
-    random; ``env`` overrides variables of this process's environment (an empty value takes one away).
+    random; ``fresh`` deletes what is there before the start, ``discard`` what is there after the end; ``env`` overrides
+    variables of this process's environment (an empty value takes one away).
     """
 
     data: Path
@@ -53,6 +54,7 @@ class StackOptions:
     hands_off: bool = False
     seed: int | None = None
     fresh: bool = False
+    discard: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -327,6 +329,8 @@ async def start_stack(options: StackOptions, hooks: Hooks, say: Say) -> AsyncIte
             yield stack
         finally:
             await stack.close()
+            if options.discard:
+                folder.clear()
 
 
 async def _answers(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from domain import names, units
 from domain.attention import AttentionCode, open_case
@@ -154,13 +155,13 @@ def _hand_over(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) ->
             return _record_late(change, EventKind.FULFILLMENT_HANDED_OVER, fact)
         return False
     for ref in fact.parcel_refs:
-        hand_over(change, known[ref])
+        hand_over(change, known[ref], at=fact.occurred_at)
     _tell(change, EventKind.FULFILLMENT_HANDED_OVER, fact)
     return True
 
 
-def hand_over(change: Change, parcel: Parcel) -> None:
-    """The parcel leaves the house: its units are on the way and off the shelf. Once; a later call changes nothing."""
+def hand_over(change: Change, parcel: Parcel, *, at: datetime) -> None:
+    """The parcel left the house *at* that time: its units are on the way and off the shelf. Once; again changes nothing."""
     order = change.order
     contents = units.by_line(order.portions, {Stage.PACKED}, parcel_id=parcel.parcel_id)
     if not contents:
@@ -171,7 +172,7 @@ def hand_over(change: Change, parcel: Parcel) -> None:
     change.order = replace(
         order, portions=units.move(order.portions, contents, place, replace(place, stage=Stage.IN_TRANSIT))
     )
-    change.order = with_parcel(change.order, replace(parcel, handed_over_at=change.now))
+    change.order = with_parcel(change.order, replace(parcel, handed_over_at=at, heard_at=change.now))
     change.move_stock(parcel.fulfillment_id, SHIPPED, contents)
 
 

@@ -437,7 +437,8 @@ def _release(change: Change) -> None:
         if (promised := units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id))
     }
     # One dead hold keeps all at home: a decline of the new one rejects the order, which no warehouse may work on then.
-    if any([_renew_dead_authorizations(change, order.fulfillment(fulfillment_id)) for fulfillment_id in planned]):
+    renewed = [_renew_dead_authorizations(change, order.fulfillment(fulfillment_id)) for fulfillment_id in planned]
+    if any(renewed):
         return
     for fulfillment_id, promised in planned.items():
         fulfillment = change.order.fulfillment(fulfillment_id)

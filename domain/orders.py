@@ -86,7 +86,10 @@ class Fulfillment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One box; *collect_minor* is what the carrier must take at the door."""
+    """One box; *collect_minor* is what the carrier must take at the door.
+
+    Times of facts are the reporter's; *heard_at* is when we last heard of the parcel, by our own clock.
+    """
 
     parcel_id: str
     parcel_ref: str
@@ -103,6 +106,7 @@ class Parcel:
     label_refused: str | None = None
     label_voided: bool = False
     handed_over_at: datetime | None = None
+    heard_at: datetime | None = None
     tracking_status: TrackingStatus = TrackingStatus.PENDING
     status_at: datetime | None = None
     estimated_on: date | None = None

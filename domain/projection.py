@@ -48,7 +48,7 @@ def _parcels(order: Order) -> dict[str, tuple[object, ...]]:
 
 
 def is_notable(before: Order, after: Order) -> bool:
-    """Whether people see the order differently: its state, its holds, its open cases, or a payment the customer must act on."""
+    """Whether people see the order differently: its state, its holds or its open cases."""
     return _face(before) != _face(after)
 
 

@@ -37,7 +37,7 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
     if parcel is None:
         return False
     if fact.status not in NOT_A_SCAN:
-        hand_over(change, parcel)
+        hand_over(change, parcel, at=fact.occurred_at)
     parcel = change.order.parcel(parcel.parcel_id)
     final = parcel.tracking_status in FINAL
     newer = not final and (
@@ -57,6 +57,7 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
             parcel,
             tracking_status=fact.status,
             status_at=fact.occurred_at,
+            heard_at=change.now,
             estimated_on=fact.estimated_on or parcel.estimated_on,
             delivered_at=fact.occurred_at if fact.status is TrackingStatus.DELIVERED else None,
         )

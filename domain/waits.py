@@ -104,7 +104,7 @@ def _payments(order: Order) -> Iterator[Wait]:
             step = "authorize_payment"
         elif capture_amount(order, authorization):
             step = "capture_payment"
-            since = _last_hand_over(order, since)
+            since = _last_heard(order, since)
             due_at = since + rules.payment_patience
         else:
             continue
@@ -119,8 +119,8 @@ def _payments(order: Order) -> Iterator[Wait]:
         )
 
 
-def _last_hand_over(order: Order, otherwise: datetime) -> datetime:
-    return max((p.handed_over_at for p in order.parcels if p.handed_over_at is not None), default=otherwise)
+def _last_heard(order: Order, otherwise: datetime) -> datetime:
+    return max((p.heard_at for p in order.parcels if p.heard_at is not None), default=otherwise)
 
 
 _WAREHOUSE_STEPS = {
@@ -170,11 +170,11 @@ def _parcels(order: Order) -> Iterator[Wait]:
         elif needs_label_void(order, parcel):
             yield _parcel_wait(order, parcel, "void_label", parcel.packed_at, owner=Role.DISPATCH)
         elif state is ParcelState.HANDED_OVER:
-            since = max(filter(None, (parcel.handed_over_at, parcel.status_at)), default=parcel.packed_at)
+            since = parcel.heard_at or parcel.packed_at
             yield _parcel_wait(order, parcel, "deliver", since, owner=Role.CARRIER_DESK)
         elif collection_owed(order, parcel):
             yield _parcel_wait(
-                order, parcel, "collect_payment", parcel.delivered_at or parcel.packed_at, owner=Role.PAYMENTS
+                order, parcel, "collect_payment", parcel.heard_at or parcel.packed_at, owner=Role.PAYMENTS
             )
 
 

@@ -63,7 +63,8 @@ class Relay(ABC):
         """One round; whether there may be more at once."""
 
     async def lose(self) -> None:
-        """Let go of what the database gave, after it went away."""
+        """Let go of what the database gave, after it went away; most relays hold nothing between rounds."""
+        return
 
     async def next_due_in(self) -> float | None:
         """Seconds until work that is not announced is due."""

@@ -91,7 +91,8 @@ def _waits(waiting: Sequence[Wait]) -> list[str]:
         "| waits for | owner | subject | since | due |",
         "|---|---|---|---|---|",
         *(
-            f"| {wait.next_step} | {wait.owner.value} | {wait.subject} | {wait.since:%d %b %H:%M:%S} | {wait.due_at:%d %b %H:%M:%S} |"
+            f"| {wait.next_step} | {wait.owner.value} | {wait.subject}"
+            f" | {wait.since:%d %b %H:%M:%S} | {wait.due_at:%d %b %H:%M:%S} |"
             for wait in waiting
         ),
     ]

@@ -1,10 +1,12 @@
 """What the payment provider tells us, signed, in any order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from api.answers import json_response
@@ -14,8 +16,9 @@ from api.openapi import SIGNED, takes
 from api.schemas.views import AcceptedView
 from api.signatures import require_stripe
 from contracts import names
-from db import inbox
+from db import inbox, payments
 from db.inbox import Incoming
+from db.payments import Standing
 from domain.messages import PaymentFact
 
 router = APIRouter(tags=["payments"])
@@ -81,20 +84,37 @@ async def report_payment(request: Request) -> Response:
     require_json(request)
     event = parse(StripeEvent, raw)
     fact = _fact(event)
+    order_id = _text((event.data.object.metadata or {}).get("order_id"))
     async with context.sessions.begin() as session:
-        order_id = _text((event.data.object.metadata or {}).get("order_id"))
-        known = fact is not None and order_id is not None and await inbox.order_exists(session, order_id)
-        told = fact if known else None
-        incoming = Incoming(
-            source=names.PAYMENT_SOURCE,
-            event_id=event.id,
-            signal=inbox.NO_SIGNAL if told is None else names.PAYMENT_FACT,
-            fact={"id": event.id, "type": event.type} if told is None else _FACT.dump_python(told, mode="json", exclude_defaults=True),
-            received_at=context.now(),
-            order_id=None if told is None else order_id,
-        )
-        new = await inbox.keep(session, incoming)
+        new = await inbox.keep(session, await _incoming(session, event, fact, order_id, context.now()))
     return json_response({"duplicate": not new}, status=202)
+
+
+async def _incoming(
+    session: AsyncSession, event: StripeEvent, fact: PaymentFact | None, order_id: str | None, now: datetime
+) -> Incoming:
+    """What is kept of the event: it is told to the order only when that waits for the customer's act.
+
+    While our own question is still on the wire its answer says the same, so the fact is kept and matched if that answer is
+    that the customer must act.
+    """
+    kept = Incoming(
+        source=names.PAYMENT_SOURCE,
+        event_id=event.id,
+        signal=None,
+        fact={"id": event.id, "type": event.type},
+        received_at=now,
+    )
+    if fact is None or order_id is None:
+        return kept
+    kept = replace(kept, fact=_FACT.dump_python(fact, mode="json", exclude_defaults=True))
+    match await payments.standing(session, order_id, fact.authorization_id):
+        case Standing.AWAITS_CUSTOMER:
+            return replace(kept, signal=names.PAYMENT_FACT, order_id=order_id)
+        case Standing.ASKED:
+            return replace(kept, signal=names.PAYMENT_FACT, matches=fact.authorization_id)
+        case Standing.SETTLED:
+            return kept
 
 
 def _fact(event: StripeEvent) -> PaymentFact | None:
@@ -104,6 +124,8 @@ def _fact(event: StripeEvent) -> PaymentFact | None:
     authorization_id = _text((about.metadata or {}).get("authorization_id"))
     if outcome is None or authorization_id is None:
         return None
+    if outcome == "failed" and "by_link" in (about.metadata or {}):
+        return None  # The customer may try another card on the same page until it expires.
     at = datetime.fromtimestamp(event.created, UTC)
     authorized = outcome == "authorized"
     return PaymentFact(

@@ -76,7 +76,8 @@ def session_params(request: Authorize, return_url: str) -> "SessionCreateParams"
                 },
             }
         ],
-        "payment_intent_data": {"capture_method": "manual", "metadata": _labels(request)},
+        # A refused card leaves the page open: its event must not be taken for the end of the attempt.
+        "payment_intent_data": {"capture_method": "manual", "metadata": {**_labels(request), "by_link": "yes"}},
     }
     if request.save_method:
         params["payment_intent_data"]["setup_future_usage"] = "off_session"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -173,6 +174,18 @@ async def test_as_root_the_cluster_of_a_deleted_data_folder_is_not_taken_over(se
     assert place == cluster.folder.parent
     assert not cluster.folder.exists()
     assert "the data folder that it belonged to was deleted" in served.lines[0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps the cluster outside of the data folder")
+async def test_as_root_clusters_of_temporary_folders_that_are_gone_are_swept(served: Served, tmp_path: Path):
+    with open_folder(tmp_path / "forgotten") as forgotten:
+        left = postgres.choose_place(forgotten, served.lines.append)
+    shutil.rmtree(tmp_path / "forgotten")
+
+    kept = postgres.choose_place(served.folder, served.lines.append)
+
+    assert kept.exists()
+    assert not left.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may look into closed folders")

@@ -3,14 +3,13 @@
 import json
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
 from cli.up import running_stack
-from devstack.folder import open_folder
+from devstack.folder import MARKER
 from devstack.stack import Stack, StackOptions
 
 
@@ -30,19 +29,12 @@ class Playground:
 @pytest.fixture(scope="module")
 async def playground(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Playground]:
     lines: list[str] = []
-    options = StackOptions(data=tmp_path_factory.mktemp("stack") / "data", hands_off=True)
+    options = StackOptions(data=tmp_path_factory.mktemp("stack") / "data", hands_off=True, discard=True)
     async with running_stack(options, lines.append) as stack:
         yield Playground(stack, lines)
         pids = stack.info["pids"]
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
-    assert not (options.data / "stack.json").exists()
-    remove(options.data)
-
-
-def remove(data: Path) -> None:
-    """Delete what the stack stored, also outside of its folder."""
-    with open_folder(data) as folder:
-        folder.clear()
+    assert sorted(path.name for path in options.data.iterdir()) == [MARKER, "lock"]
 
 
 async def test_the_file_names_the_stack(playground: Playground):

@@ -97,9 +97,7 @@ def reserved(order: Order, step: Step, parts: Sequence[Part] | None = None) -> S
         for line_id, quantity in quantities.items():
             if quantity:
                 sku = order.line(line_id).sku
-                allocations.append(
-                    Allocation(line_id=line_id, sku=sku, quantity=quantity, first_unit=place[line_id])
-                )
+                allocations.append(Allocation(line_id=line_id, sku=sku, quantity=quantity, first_unit=place[line_id]))
                 place[line_id] += quantity
         planned.append(
             PlannedFulfillment(
@@ -175,7 +173,9 @@ class Warehouse:
         """The fulfillment is taken on."""
         return self._say(WarehouseFactKind.ACCEPTED)
 
-    def refuses(self, reason: ShortReason = ShortReason.CAPACITY, lines: Mapping[str, int] | None = None) -> WarehouseFact:
+    def refuses(
+        self, reason: ShortReason = ShortReason.CAPACITY, lines: Mapping[str, int] | None = None
+    ) -> WarehouseFact:
         """The fulfillment, or *lines* of it, is not served."""
         return self._say(WarehouseFactKind.REFUSED, reason=reason.value, lines=quantities(lines or {}))
 
@@ -187,7 +187,9 @@ class Warehouse:
         """Units were not found."""
         return self._say(WarehouseFactKind.SHORT_PICKED, lines=quantities(lines, reason))
 
-    def packs(self, parcels: Mapping[str, Mapping[str, int]] | None = None, *, own_label: bool = False) -> WarehouseFact:
+    def packs(
+        self, parcels: Mapping[str, Mapping[str, int]] | None = None, *, own_label: bool = False
+    ) -> WarehouseFact:
         """Parcels by their reference; without any, one of all that was picked."""
         return self._say(
             WarehouseFactKind.PACKED,

@@ -98,9 +98,7 @@ class Story:
         return [case.code for case in self.order.attention]
 
 
-def released(
-    order: Order | None = None, *, parts: Sequence[Part] | None = None, watch: Watcher | None = None
-) -> Story:
+def released(order: Order | None = None, *, parts: Sequence[Part] | None = None, watch: Watcher | None = None) -> Story:
     """An order whose fulfillments are at their warehouses."""
     return Story(order or making.make_order(), watch=watch).finish_steps(parts=parts)
 

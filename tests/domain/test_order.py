@@ -344,9 +344,7 @@ def test_a_part_of_a_fulfillment_can_be_refused():
 def test_what_left_before_a_refusal_stays_left():
     story = released()
     warehouse = Warehouse()
-    story.send(
-        warehouse.picks({"1": 6}), warehouse.packs({"A": {"1": 6}}, own_label=True), warehouse.hands_over("A")
-    )
+    story.send(warehouse.picks({"1": 6}), warehouse.packs({"A": {"1": 6}}, own_label=True), warehouse.hands_over("A"))
 
     story.send(warehouse.refuses())
 

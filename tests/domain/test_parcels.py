@@ -50,10 +50,11 @@ def test_a_scan_counts_as_hand_over(status: TrackingStatus):
     warehouse = Warehouse()
     story.send(warehouse.picks(ALL), warehouse.packs({"A": ALL}, own_label=True))
 
-    story.send(Carrier().says(status))
+    scan = Carrier().says(status)
+    story.send(scan)
 
     assert units.count(story.order.portions, units.LEFT) == 8
-    assert story.order.parcels[0].handed_over_at == story.now
+    assert story.order.parcels[0].handed_over_at == scan.occurred_at
     assert story.step(CapturePayment).amount_minor == 2224
 
 

@@ -191,9 +191,7 @@ def both_ledgers_agree(books: Books) -> Iterator[Finding]:
     yield from _orders_agree(books, entries)
 
 
-def _agrees(
-    operation: Row, entries: dict[tuple[str, str], Row], explained: set[tuple[str, str]]
-) -> Iterator[Finding]:
+def _agrees(operation: Row, entries: dict[tuple[str, str], Row], explained: set[tuple[str, str]]) -> Iterator[Finding]:
     kind, key = operation["kind"], operation["key"]
     found = entries.get((kind, key)) or entries.get((kind, f"{key}:intent"))
     if found is None:

@@ -96,7 +96,9 @@ async def _read_rows(connection: asyncpg.Connection, wanted: list[str]) -> dict[
     archived = await connection.fetch(
         "SELECT order_id, count(*) AS times FROM order_archive WHERE order_id = ANY($1) GROUP BY order_id", wanted
     )
-    feed = await connection.fetchrow("SELECT count(position) AS stamped, coalesce(max(position), 0) AS last FROM order_events")
+    feed = await connection.fetchrow(
+        "SELECT count(position) AS stamped, coalesce(max(position), 0) AS last FROM order_events"
+    )
     whole = {name: tuple(map(dict, await connection.fetch(query))) for name, query in _WHOLE.items()}
     return {
         "orders": tuple(map(dict, await connection.fetch(_ORDERS, wanted))),
