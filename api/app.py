@@ -52,6 +52,14 @@ def create_app(settings: Settings, *, sessions: Sessions | None = None, client: 
         description="An order, from the basket to the doorstep.",
         lifespan=_life,
         redirect_slashes=False,
+        # The framework's own telemetry would carry query strings and exception texts, and both can be personal.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.state.context = Context(
         settings,

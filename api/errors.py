@@ -115,11 +115,19 @@ async def on_invalid_parameters(_: Request, error: Exception) -> Response:
     return refusal(Invalid([(path_of(detail["loc"]), f"{detail['type']}: {detail['msg']}") for detail in found]))
 
 
-async def on_http(_: Request, error: Exception) -> Response:
+async def on_http(request: Request, error: Exception) -> Response:
     """No such route, or not with this method."""
     assert isinstance(error, HTTPException)
-    codes = {404: "not_found", 405: "method_not_allowed", 401: "unauthorized", 403: "forbidden"}
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return problem("method_not_allowed", "not with this method", headers={"Allow": _allowed(request)})
+    codes = {404: "not_found", 401: "unauthorized", 403: "forbidden"}
     return problem(codes.get(error.status_code, "invalid_request"), str(error.detail), headers=error.headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path: the framework names only those of the first route that matches it."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    return ", ".join(sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ())))
 
 
 def sqlstate(error: BaseException) -> str | None:

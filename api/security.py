@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -14,6 +14,8 @@ from domain.errors import Invalid, Refused
 from domain.vocabulary import ActorKind, Scope
 
 _ACTOR = re.compile(r"[A-Za-z0-9.\-_@]{1,64}", re.ASCII)
+# Said in the document only: it is checked once the key is known to be good.
+_ACTOR_SCHEMA: dict[str, Any] = {"pattern": "^[A-Za-z0-9.\\-_@]{1,64}$"}
 _ACTOR_KINDS = {
     Scope.STOREFRONT: ActorKind.CUSTOMER,
     Scope.WAREHOUSE: ActorKind.WAREHOUSE,
@@ -51,7 +53,9 @@ def needs(*scopes: Scope) -> Callable[..., Awaitable[Call]]:
     async def identify(
         request: Request,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-        doorstep_actor: Annotated[str | None, Header(description="The person behind the key.")] = None,
+        doorstep_actor: Annotated[
+            str | None, Header(description="The person behind the key.", json_schema_extra=_ACTOR_SCHEMA)
+        ] = None,
     ) -> Call:
         context: Context = request.app.state.context
         key = None if credentials is None else await context.keys.find(credentials.credentials)

@@ -14,7 +14,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from bench import bare, database
+from bench import database, shape
 from bench.child import Child
 from bench.providers import CARRIER, tracking_number
 from contracts import names
@@ -52,8 +52,8 @@ class BareSide:
         """Start one, with the search attributes and policies of an order's start."""
         name = f"order-{names.order_id(names.new_tail(datetime.now(UTC), os.urandom(7)))}"
         await self._client.start_workflow(
-            bare.WORKFLOW,
-            bare.text_of(bare.START_BYTES),
+            shape.WORKFLOW,
+            shape.text_of(shape.START_BYTES),
             id=name,
             task_queue=self._task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
@@ -66,7 +66,7 @@ class BareSide:
     async def tell(self, order: str, place: int) -> None:
         """Signal it."""
         handle = self._client.get_workflow_handle(order)
-        await handle.signal(bare.FACT, bare.text_of(bare.FACT_BYTES[place]))
+        await handle.signal(shape.FACT, shape.text_of(shape.FACT_BYTES[place]))
 
     async def versions(self, orders: Sequence[str]) -> Mapping[str, int]:
         """What its worker said."""

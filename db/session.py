@@ -14,6 +14,8 @@ def create_engine(database_url: str, *, pool_size: int = 20) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
+        # An exception's text ends up in logs: without the values, which can be personal.
+        hide_parameters=True,
         connect_args={
             "server_settings": {
                 "application_name": "doorstep",

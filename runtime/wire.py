@@ -1,7 +1,7 @@
 """How values travel to the engine and back: dataclasses as small JSON, what equals its default left out."""
 
 from dataclasses import is_dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -28,9 +28,17 @@ class SmallJson(PydanticJSONPlainPayloadConverter):
         data = _adapter(type(value)).dump_json(value, exclude_defaults=True)
         return Payload(metadata={"encoding": self.encoding.encode()}, data=data)
 
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        """The value in *payload*.
 
-@cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+        The SDK keeps its adapters per converter and makes a converter per workflow run, which built every schema anew for
+        every order: 6 % of the worker's CPU (2026-11-22).
+        """
+        return _adapter(Any if type_hint is None else type_hint).validate_json(payload.data)
+
+
+@lru_cache(maxsize=256)
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

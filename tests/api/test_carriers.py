@@ -11,8 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from standardwebhooks import Webhook
 
+from domain.steps import authorize_key
 from tests.api.bodies import errors
 from tests.api.conftest import CARRIER_SECRET, STRIPE_SECRET, Api
 from tests.api.test_warehouse import released
@@ -211,7 +213,7 @@ def _stripe_event(event_id: str, kind: str, metadata: dict[str, str], **fields: 
         (
             "payment_intent.amount_capturable_updated",
             {"latest_charge": "ch_1"},
-            {"outcome": "authorized", "reference": "pi_1", "expires_at": "2026-02-07T12:00:00Z", "code": None},
+            {"outcome": "authorized", "reference": "pi_1", "expires_at": "2026-02-07T12:00:00Z"},
         ),
         (
             "payment_intent.amount_capturable_updated",
@@ -221,17 +223,17 @@ def _stripe_event(event_id: str, kind: str, metadata: dict[str, str], **fields: 
         (
             "payment_intent.payment_failed",
             {"last_payment_error": {"code": "card_declined", "decline_code": "insufficient_funds"}},
-            {"outcome": "failed", "reference": None, "expires_at": None, "code": "insufficient_funds"},
+            {"outcome": "failed", "code": "insufficient_funds"},
         ),
-        ("checkout.session.expired", {}, {"outcome": "expired", "reference": None}),
+        ("checkout.session.expired", {}, {"outcome": "expired"}),
     ],
 )
-async def test_a_payment_event_of_an_order_is_queued(
+async def test_a_payment_event_that_an_order_waits_for_is_queued(
     api: Api, kind: str, fields: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     order_id = (await released(api)).replace("ful_", "ord_").removesuffix("_1")
-    metadata = {"order_id": order_id, "authorization_id": "ful_x:1:1"}
-    raw = _stripe_event(f"evt_{order_id}", kind, metadata, **fields)
+    await _asked(api, order_id, state="done", result='{"kind": "PaymentActionRequired"}')
+    raw = _stripe_event(f"evt_{order_id}", kind, _labels(order_id), **fields)
 
     answers = [
         await api["nobody"].post("/v1/payments/stripe/events", content=raw, headers=_stripe_headers(raw))
@@ -244,23 +246,50 @@ async def test_a_payment_event_of_an_order_is_queued(
     assert queued[0].payload | expected == queued[0].payload
 
 
-@pytest.mark.parametrize(
-    ("kind", "metadata"),
-    [
-        ("customer.created", {}),
-        ("payment_intent.payment_failed", {}),
-        ("payment_intent.payment_failed", {"order_id": "ord_unknown", "authorization_id": "a"}),
-    ],
-)
-async def test_other_payment_events_are_kept_and_tell_nobody(api: Api, kind: str, metadata: dict[str, str]) -> None:
-    event_id = f"evt_{kind}_{len(metadata)}"
-    raw = _stripe_event(event_id, kind, metadata)
+def _labels(order_id: str) -> dict[str, str]:
+    return {"order_id": order_id, "authorization_id": f"{order_id}:1:1"}
+
+
+async def _asked(api: Api, order_id: str, *, state: str, result: str | None) -> None:
+    """The ledger's entry of our asking the provider to hold the money."""
+    async with api.sessions.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO operations (key, order_id, kind, subject, state, request, result, started_at)"
+                " VALUES (:key, :order_id, 'authorization', 'pay_1', :state, '{}', CAST(:result AS jsonb), now())"
+            ),
+            {
+                "key": authorize_key(order_id, f"{order_id}:1:1"),
+                "order_id": order_id,
+                "state": state,
+                "result": result,
+            },
+        )
+
+
+async def test_a_payment_event_that_overtakes_the_answer_waits_for_it(api: Api) -> None:
+    order_id = (await released(api)).replace("ful_", "ord_").removesuffix("_1")
+    await _asked(api, order_id, state="sending", result=None)
+    raw = _stripe_event(f"evt_{order_id}", "payment_intent.amount_capturable_updated", _labels(order_id))
+
+    await api["nobody"].post("/v1/payments/stripe/events", content=raw, headers=_stripe_headers(raw))
+
+    kept = await api.rows("SELECT order_id, matches, signal FROM inbox WHERE event_id = :id", id=f"evt_{order_id}")
+    assert [tuple(row) for row in kept] == [(None, f"{order_id}:1:1", "payment_fact")]
+
+
+@pytest.mark.parametrize("kind", ["customer.created", "payment_intent.amount_capturable_updated"])
+@pytest.mark.parametrize("labelled", [True, False])
+async def test_payment_events_that_tell_nothing_new_are_kept(api: Api, kind: str, labelled: bool) -> None:
+    order_id = (await released(api)).replace("ful_", "ord_").removesuffix("_1")
+    await _asked(api, order_id, state="done", result='{"kind": "PaymentAuthorized"}')
+    raw = _stripe_event(f"evt_{order_id}", kind, _labels(order_id) if labelled else {})
 
     answer = await api["nobody"].post("/v1/payments/stripe/events", content=raw, headers=_stripe_headers(raw))
 
     assert answer.status_code == 202, answer.text
-    kept = await api.rows("SELECT order_id, signal FROM inbox WHERE event_id = :id", id=event_id)
-    assert [tuple(row) for row in kept] == [(None, "none")]
+    kept = await api.rows("SELECT order_id, matches, signal FROM inbox WHERE event_id = :id", id=f"evt_{order_id}")
+    assert [tuple(row) for row in kept] == [(None, None, None)]
 
 
 @pytest.mark.parametrize(

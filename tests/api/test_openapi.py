@@ -3,18 +3,14 @@
 import secrets
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, settings
-from schemathesis.checks import (
-    content_type_conformance,
-    not_a_server_error,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.checks import positive_data_acceptance
 
 from api.app import create_app
 from db import keys
@@ -26,9 +22,8 @@ from tests.fixtures.postgres import run
 
 schema = schemathesis.openapi.from_dict(create_app(settings_for("postgresql://nobody@localhost/nothing")).openapi())
 
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Ready or not depends on the relays and the engine, which are not there in this test.
-schema = schema.exclude(path="/readyz")
+tried = schema.exclude(path="/readyz")
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +64,11 @@ async def _add_key(database_url: str, secret: str) -> None:
     await dispose(sessions)
 
 
-@schema.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-def test_no_answer_is_a_surprise(case: schemathesis.Case, base_url: str, headers: dict[str, str]) -> None:
-    case.call_and_validate(base_url=base_url, headers=headers, checks=CHECKS, timeout=30)
+@tried.parametrize()
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+def test_no_answer_is_a_surprise(case: schemathesis.Case[Any], base_url: str, headers: dict[str, str]) -> None:
+    # Not every order that has the right shape can be taken: its products may be unknown, its total wrong.
+    case.call_and_validate(base_url=base_url, headers=headers, excluded_checks=[positive_data_acceptance], timeout=30)
 
 
 def test_the_document_names_every_route(base_url: str) -> None:

@@ -1,6 +1,6 @@
 """Stories made up at random: any mix of results, facts likely and absurd, repetitions and time; the same for one source."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
@@ -79,9 +79,15 @@ def any_parts(random: Random, order: Order) -> list[Part]:
     return [(location, quantities) for location, quantities in parts.items() if quantities]
 
 
-def live(random: Random, *, most: int = 60, watch: Watcher | None = None) -> Story:
+def live(
+    random: Random,
+    *,
+    most: int = 60,
+    watch: Watcher | None = None,
+    begin: Callable[[Order], Order] = lambda order: order,
+) -> Story:
     """An order that lives through up to *most* messages, and ends when it closes."""
-    story = Story(any_order(random), watch=watch)
+    story = Story(begin(any_order(random)), watch=watch)
     teller = Teller(random, story)
     for _ in range(most):
         story.send(teller.next())

@@ -1,0 +1,57 @@
+"""How an order is refused: every unit cancelled, stock and held money given back; no I/O."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from domain import units
+from domain.change import Change
+from domain.orders import (
+    Authorization,
+    Outcome,
+)
+from domain.payments import startable
+from domain.steps import reserve_key
+from domain.units import Stage
+from domain.vocabulary import (
+    EventKind,
+    MovementKind,
+    OrderState,
+    PaymentState,
+    RejectReason,
+)
+
+GIVE_BACK = ((MovementKind.UNRESERVED, 1),)
+
+
+def reject(change: Change, reason: RejectReason, **details: Any) -> None:
+    """End the order as refused: every unit cancelled, stock given back, money held given back."""
+    order = change.order
+    for fulfillment in order.fulfillments:
+        promised = units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id)
+        change.move_stock(fulfillment.fulfillment_id, GIVE_BACK, promised)
+    if order.fulfillments:
+        change.tell(EventKind.STOCK_UNRESERVED, reason=reason.value)
+    else:
+        change.undo_step(reserve_key(order))
+    may_have_started = {authorization.authorization_id for authorization in startable(order)}
+    change.order = replace(
+        change.order,
+        outcome=Outcome(state=OrderState.REJECTED, reason=reason.value, detail=details.get("code")),
+        portions=tuple(replace(portion, stage=Stage.CANCELLED) for portion in order.portions),
+        holds=(),
+        authorizations=tuple(
+            _given_up(authorization, change.now, started=authorization.authorization_id in may_have_started)
+            for authorization in order.authorizations
+        ),
+    )
+    change.tell(EventKind.ORDER_REJECTED, reason=reason.value, **details)
+
+
+def _given_up(authorization: Authorization, now: datetime, *, started: bool) -> Authorization:
+    """What becomes of an authorization when its order ends: one that was never asked for needs no undoing."""
+    if authorization.state in {PaymentState.AUTHORIZED, PaymentState.ACTION_REQUIRED}:
+        return replace(authorization, void_since=now)
+    if authorization.state is PaymentState.PENDING:
+        return replace(authorization, void_since=now) if started else replace(authorization, state=PaymentState.VOIDED)
+    return authorization
