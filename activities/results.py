@@ -1,4 +1,4 @@
-"""How results and state values become JSON for our own rows and back; the same shapes as on the wire."""
+"""How results become JSON for our own rows and back; the same shapes as on the wire."""
 
 from typing import Any
 
@@ -16,16 +16,6 @@ from domain.messages import (
     StockReserved,
     StockShort,
 )
-from domain.orders import Order
-
-ORDER: TypeAdapter[Order] = TypeAdapter(Order)
-
-
-def snapshot(order: Order) -> dict[str, Any]:
-    """*order* as the projection stores it: JSON, what equals its default left out, as on the wire."""
-    value: dict[str, Any] = ORDER.dump_python(order, mode="json", exclude_defaults=True)
-    return value
-
 
 Kept = (
     StockReserved

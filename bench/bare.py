@@ -47,7 +47,7 @@ class BareOrder:
     async def run(self, start: Text) -> str:
         """Eight facts, three calls, a write after each, three upserts of search attributes, one timer."""
         workflow.set_current_details(CARD)
-        timer = asyncio.create_task(workflow.sleep(DUE_IN, summary="look what is due at 2026-11-22 18:07:55 UTC"))
+        self._timer = asyncio.create_task(workflow.sleep(DUE_IN, summary="look what is due at 2026-11-22 18:07:55 UTC"))
         await workflow.execute_local_activity_method(
             BareActivities.bare_reserve, summary="reserve 2 lines, all or nothing", **LOCAL_WRITE
         )
@@ -63,7 +63,6 @@ class BareOrder:
         for summary in ("parcel.tracked", "parcel.tracked", "parcel.tracked", "parcel.delivered, order.delivered"):
             await self._fact(summary)
         self._upsert("delivered", "nobody")
-        timer.cancel()
         return "delivered"
 
     @workflow.signal(name=FACT)

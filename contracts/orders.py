@@ -1,9 +1,11 @@
 """What goes over the wire between the order's workflow, its starter and its writes; fields are added, never changed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.change import Event, StockEffect, UndoStep
 from domain.orders import Order
+from domain.projection import FulfillmentFigures, OrderFigures, ParcelFigures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,17 +18,20 @@ class OrderInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One write: the order after some messages, what they told and what they did to our own rows.
+    """One write: what some messages told, and what they did to our own rows. The order's value travels beside it.
 
-    ``base_version`` is the version before the first of the messages; ``changed`` names the fulfillments and parcels whose
-    rows differ, ``numbered`` the parcels that got their tracking number. ``notable`` moves wake whoever waits for the order.
+    ``version`` is the order's after the messages. ``numbered`` are the carriers and numbers that parcels got. A ``notable``
+    move wakes whoever waits for the order.
     """
 
-    order: Order
-    base_version: int
+    order_id: str
+    version: int
+    at: datetime
+    figures: OrderFigures
+    fulfillments: tuple[FulfillmentFigures, ...] = ()
+    parcels: tuple[ParcelFigures, ...] = ()
+    numbered: tuple[tuple[str, str], ...] = ()
     events: tuple[Event, ...] = ()
     stock: tuple[StockEffect, ...] = ()
     undone: tuple[UndoStep, ...] = ()
-    changed: tuple[str, ...] = ()
-    numbered: tuple[str, ...] = ()
     notable: bool = False

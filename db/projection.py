@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import cast, func, select, text, update
+from sqlalchemy import Text, cast, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -71,10 +71,18 @@ async def add_events(session: AsyncSession, order_id: str, events: Sequence[Even
     return after + len(events)
 
 
-async def store_order(session: AsyncSession, order_id: str, values: Mapping[str, Any], *, wake: bool) -> None:
-    """Set *values* on the order's row; *wake* tells whoever waits for the order, once this is committed."""
+async def store_order(
+    session: AsyncSession, order_id: str, values: Mapping[str, Any], *, snapshot: bytes, wake: bool
+) -> None:
+    """Set *values*, and *snapshot* as it travelled, on the order's row.
+
+    *wake* tells whoever waits for the order, once this is committed.
+    """
     returning = func.pg_notify(names.DECIDED_CHANNEL, order_id) if wake else OrderRow.version
-    await session.execute(update(OrderRow).where(OrderRow.order_id == order_id).values(**values).returning(returning))
+    stored = cast(literal(snapshot.decode(), Text), JSONB)
+    await session.execute(
+        update(OrderRow).where(OrderRow.order_id == order_id).values(snapshot=stored, **values).returning(returning)
+    )
 
 
 async def store_fulfillments(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:

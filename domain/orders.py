@@ -1,7 +1,9 @@
 """The order's one serialisable value and what can be read off it; how it changes is in ``domain.life``."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property, wraps
 from typing import TypeVar
 
 from domain import units
@@ -160,11 +162,12 @@ class Parked:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """Everything an order is: what continue-as-new carries, the projection stores and a lost engine is restarted from.
 
-    ``version`` counts messages applied. Portions hold every unit in exactly one place. No personal data.
+    ``version`` counts messages applied. Portions hold every unit in exactly one place. No personal data. Without slots, so
+    that what is read off a value can be remembered on it.
     """
 
     order_id: str
@@ -208,9 +211,13 @@ class Order:
         """What the whole order costs, in minor units."""
         return sum(line.total_minor for line in self.lines) + self.shipping_minor
 
+    @cached_property
+    def _lines(self) -> dict[str, Line]:
+        return {line.line_id: line for line in self.lines}
+
     def line(self, line_id: str) -> Line:
         """The line with that id; KeyError when there is none."""
-        return _one(self.lines, "line_id", line_id)
+        return self._lines[line_id]
 
     def fulfillment(self, fulfillment_id: str) -> Fulfillment:
         """The fulfillment with that id; KeyError when there is none."""
@@ -251,6 +258,21 @@ def _one(items: tuple[T, ...], name: str, value: str) -> T:
     raise KeyError(value)
 
 
+def remembered(read: Callable[[Order], T]) -> Callable[[Order], T]:
+    """*read*, done once per order value: a value never changes, and one move asks the same things of it many times."""
+    name = f"_read_{read.__name__}"
+
+    @wraps(read)
+    def reading(order: Order) -> T:
+        try:
+            answer: T = order.__dict__[name]
+        except KeyError:
+            answer = order.__dict__[name] = read(order)
+        return answer
+
+    return reading
+
+
 def quantities(order: Order, line: Line) -> dict[Bucket, int]:
     """Bucket -> units of *line*; every bucket is there and they sum to what was ordered."""
     found = dict.fromkeys(Bucket, 0)
@@ -260,6 +282,7 @@ def quantities(order: Order, line: Line) -> dict[Bucket, int]:
     return found
 
 
+@remembered
 def order_state(order: Order) -> OrderState:
     """Where the order stands, derived from buckets, payment and outcome."""
     if order.outcome is not None and order.outcome.state is OrderState.REJECTED:
@@ -315,6 +338,7 @@ def collection_owed(order: Order, parcel: Parcel) -> bool:
     )
 
 
+@remembered
 def closed(order: Order) -> bool:
     """Whether the order has ended and nothing of it is still running."""
     return (

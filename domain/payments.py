@@ -19,6 +19,7 @@ from domain.orders import (
     Payment,
     left_by_line,
     parcel_state,
+    remembered,
     run_worth,
 )
 from domain.units import Stage
@@ -38,6 +39,7 @@ class Amounts:
     refunded_minor: int
 
 
+@remembered
 def payment_ranges(order: Order) -> dict[str, Range]:
     """Payment id -> the part of the order's value that it covers."""
     ranges: dict[str, Range] = {}
@@ -54,13 +56,18 @@ def fulfillment_value(order: Order, fulfillment: Fulfillment) -> int:
 
 
 def fulfillment_start(order: Order, fulfillment_id: str) -> int:
-    """Where the fulfillment's goods begin on the order's scale, in minor units."""
+    """Where the fulfillment's goods begin on the order's scale, in minor units; KeyError when there is none."""
+    return _starts(order)[fulfillment_id]
+
+
+@remembered
+def _starts(order: Order) -> dict[str, int]:
+    starts: dict[str, int] = {}
     start = order.shipping_minor
     for fulfillment in order.fulfillments:
-        if fulfillment.fulfillment_id == fulfillment_id:
-            return start
+        starts[fulfillment.fulfillment_id] = start
         start += fulfillment_value(order, fulfillment)
-    raise KeyError(fulfillment_id)
+    return starts
 
 
 def plan_authorizations(order: Order, *, now: datetime) -> tuple[Authorization, ...]:

@@ -15,6 +15,7 @@ from domain.orders import (
     fulfillment_state,
     needs_label_void,
     parcel_state,
+    remembered,
 )
 from domain.payments import capture_amount
 from domain.units import Stage
@@ -44,6 +45,7 @@ class Wait:
         return f"{self.key}:{self.due_at.isoformat()}"
 
 
+@remembered
 def waits(order: Order) -> tuple[Wait, ...]:
     """Everything *order* waits for, the earliest due first; empty exactly when it is closed."""
     if closed(order):

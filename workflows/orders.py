@@ -1,6 +1,7 @@
 """OrderWorkflow: one order from received to its end; the loop applies, ``domain.life`` decides, activities touch the world."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
@@ -14,11 +15,11 @@ with workflow.unsafe.imports_passed_through():
     from activities.shipping import ShippingActivities
     from contracts import names
     from contracts.orders import Move, OrderInput
+    from domain import projection
     from domain.change import StockEffect, UndoStep
     from domain.life import Applied, apply
     from domain.messages import CarrierFact, DueReached, Message, PaymentFact, StepFailed, WarehouseFact
     from domain.orders import Order, closed
-    from domain.projection import is_notable, touched
     from domain.steps import (
         AuthorizePayment,
         BookLabel,
@@ -104,16 +105,18 @@ class OrderHands:
 
     async def write(self, before: Order, after: Order, applied: Sequence[Applied]) -> None:
         """Write one move locally; when that fails twice, the same write as a regular activity, for as long as it takes."""
-        move = _move(before, after, applied)
+        move = _move(before, after, applied, workflow.now())
         summary = ", ".join(dict.fromkeys(event.kind.value for event in move.events))[:200] or "waits changed"
         try:
             await workflow.execute_local_activity_method(
-                OrderActivities.write_move, move, summary=summary, **LOCAL_WRITE
+                OrderActivities.write_move, args=[move, after], summary=summary, **LOCAL_WRITE
             )
         except FailureError as failure:  # A local activity's own failure comes bare.
             if is_cancelled_exception(failure):
                 raise
-            await workflow.execute_activity_method(OrderActivities.write_move, move, summary=summary, **DB_WRITE)
+            await workflow.execute_activity_method(
+                OrderActivities.write_move, args=[move, after], summary=summary, **DB_WRITE
+            )
 
     async def perform(self, step: Any) -> Message:
         """Call the one activity that *step* is."""
@@ -164,16 +167,18 @@ class OrderHands:
             self._shown = after
 
 
-def _move(before: Order, after: Order, applied: Sequence[Applied]) -> Move:
-    rows = touched(before, after)
+def _move(before: Order, after: Order, applied: Sequence[Applied], now: datetime) -> Move:
     effects = [effect for step in applied for effect in step.effects]
     return Move(
-        order=after,
-        base_version=before.version,
+        order_id=after.order_id,
+        version=after.version,
+        at=now,
+        figures=projection.order_figures(after, now),
+        fulfillments=projection.changed_fulfillments(before, after, now),
+        parcels=projection.changed_parcels(before, after),
+        numbered=projection.newly_numbered(before, after),
         events=tuple(event for step in applied for event in step.events),
         stock=tuple(effect for effect in effects if isinstance(effect, StockEffect)),
         undone=tuple(effect for effect in effects if isinstance(effect, UndoStep)),
-        changed=rows.changed,
-        numbered=rows.numbered,
-        notable=is_notable(before, after),
+        notable=projection.is_notable(before, after),
     )

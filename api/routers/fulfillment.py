@@ -103,7 +103,7 @@ async def report(request: Request, call: Warehouse, fulfillment_id: PathName) ->
             raise Invalid(errors)
         source = names.warehouse_source(found.location_id)
         fact = to_fact(body, fact_id=names.fact_id(source, body.event_id), fulfillment_id=fulfillment_id)
-        content = _FACT.dump_python(fact, mode="json")
+        content = _FACT.dump_python(fact, mode="json", exclude_defaults=True)
         if found_traces := traces(body):
             content["traces"] = found_traces
         incoming = Incoming(

@@ -8,10 +8,10 @@ from contracts.orders import OrderInput
 from domain import payments, units
 from domain.life import Applied, apply
 from domain.messages import CarrierFact, DueReached, Message, PaymentFact, WarehouseFact
-from domain.orders import PROVIDER_METHODS, Order, closed, order_state
+from domain.orders import PROVIDER_METHODS, Order, closed, order_state, parcel_state
 from domain.orders import quantities as buckets
 from domain.steps import next_steps
-from domain.vocabulary import OrderState, PaymentMethod, PaymentState
+from domain.vocabulary import OrderState, ParcelState, PaymentMethod, PaymentState
 from domain.waits import next_due, waits
 from runtime.wire import WireConverter
 
@@ -63,7 +63,13 @@ def check_money(order: Order) -> None:
 
 
 def _was_collected_right(order: Order) -> bool:
-    return all(parcel.collected_minor in {None, parcel.collect_minor} for parcel in order.parcels)
+    """Whether the carriers took what they were to take, and no parcel was given up after its amount was fixed.
+
+    What a parcel collects is fixed when it is packed; a parcel refused later takes its share of the cash with it.
+    """
+    cash = [parcel for parcel in order.parcels if parcel.collect_minor]
+    kept = all(parcel_state(order, parcel) is not ParcelState.CANCELLED for parcel in cash)
+    return kept and all(parcel.collected_minor in {None, parcel.collect_minor} for parcel in order.parcels)
 
 
 def check_collections(order: Order) -> None:

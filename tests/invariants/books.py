@@ -20,7 +20,7 @@ STAGES = LEFT | NOT_LEFT | ENDED | {"open", "backordered"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One order's workflow: every run of it, oldest first, and what the engine shows of it."""
+    """One order's workflow and what the engine shows of it; histories of every run, oldest first, where they were read."""
 
     status: str
     result: str | None

@@ -47,7 +47,7 @@ def _has_one_workflow(books: Books, order: Row) -> Iterator[Finding]:
     wanted = "COMPLETED" if is_closed(order) else "RUNNING"
     if execution.status != wanted:
         yield f"{order_id}: its row is {'closed' if is_closed(order) else 'open'}, its workflow {execution.status}"
-    elif is_closed(order) and execution.result != order["state"]:
+    elif is_closed(order) and execution.result not in {None, order["state"]}:
         yield f"{order_id}: its row says {order['state']}, its workflow ended as {execution.result}"
 
 

@@ -21,6 +21,8 @@ from workflows.orders import OrderWorkflow
 
 AT_ONCE = 8
 SHORTEST_CANARY = 6
+# Of so many orders, views and histories are read one by one; of more, an even sample.
+MOST_READ = 40
 
 _ORDERS = """SELECT order_id, channel, source, order_ref, state, owner, next_step, due_at, snapshot, request,
     row_attention, version, last_sequence, replaces, received_at, closed_at FROM orders WHERE order_id = ANY($1)"""
@@ -62,8 +64,9 @@ async def read_books(shop: Shop, order_ids: Collection[str] | None) -> Books:
     finally:
         await connection.close()
     entries = await shop.ledger()
-    views = await asyncio.gather(*(shop.view(order_id) for order_id in wanted[:200]))
-    executions, unreplayable = await _read_engine(await shop.temporal(), wanted)
+    sample = _sample(wanted)
+    views = await asyncio.gather(*(shop.view(order_id) for order_id in sample))
+    executions, unreplayable = await _read_engine(await shop.temporal(), wanted, with_history=frozenset(sample))
     texts |= _logs(shop) | {f"workflow of {order_id}": _told_by(found) for order_id, found in executions.items()}
     texts["metrics"] = (await shop.http.get(f"{shop.info['api_url']}/metrics")).content
     info = shop.info
@@ -83,6 +86,10 @@ async def read_books(shop: Shop, order_ids: Collection[str] | None) -> Books:
 
 def _asked(order_id: str, order_ids: Collection[str] | None) -> bool:
     return order_ids is None or order_id in order_ids
+
+
+def _sample(order_ids: list[str]) -> list[str]:
+    return order_ids[:: -(-len(order_ids) // MOST_READ)] if order_ids else []
 
 
 async def _all_ids(connection: asyncpg.Connection) -> list[str]:
@@ -135,20 +142,22 @@ def _told_by(execution: Execution) -> bytes:
     return b"\n".join([execution.shown, *events])
 
 
-async def _read_engine(client: Client, wanted: Iterable[str]) -> tuple[dict[str, Execution], list[str]]:
+async def _read_engine(
+    client: Client, wanted: Iterable[str], *, with_history: frozenset[str]
+) -> tuple[dict[str, Execution], list[str]]:
     """What the engine has of the orders, and which of their histories do not replay on this code."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def read(order_id: str) -> tuple[str, Execution | None]:
         async with slots:
-            return order_id, await _read_execution(client, order_id)
+            return order_id, await _read_execution(client, order_id, with_history=order_id in with_history)
 
     pairs = await asyncio.gather(*(read(order_id) for order_id in wanted))
     found = {order_id: execution for order_id, execution in pairs if execution is not None}
     return found, await _replay([history for execution in found.values() for history in execution.histories])
 
 
-async def _read_execution(client: Client, order_id: str) -> Execution | None:
+async def _read_execution(client: Client, order_id: str, *, with_history: bool) -> Execution | None:
     workflow_id = names.order_workflow_id(order_id)
     try:
         described = await client.get_workflow_handle(workflow_id).describe()
@@ -156,15 +165,12 @@ async def _read_execution(client: Client, order_id: str) -> Execution | None:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
         raise
-    histories = [await _history(client, workflow_id, described.run_id or "")]
-    firsts = set()
-    while previous := _start_of(histories[0]).continued_execution_run_id:
-        firsts.add(_start_of(histories[0]).first_execution_run_id)
-        histories.insert(0, await _history(client, workflow_id, previous))
-    firsts.add(_start_of(histories[0]).first_execution_run_id)
+    histories = await _histories(client, described) if with_history else []
+    firsts = {described.raw_description.workflow_execution_info.first_run_id}
+    firsts |= {_start_of(history).first_execution_run_id for history in histories}
     return Execution(
         status=described.status.name if described.status is not None else "UNKNOWN",
-        result=_result(described, histories[-1]),
+        result=_result(described, histories[-1]) if histories else None,
         first_run_ids=frozenset(firsts),
         histories=tuple(histories),
         shown=described.raw_description.SerializeToString(),
@@ -172,8 +178,14 @@ async def _read_execution(client: Client, order_id: str) -> Execution | None:
     )
 
 
-async def _history(client: Client, workflow_id: str, run_id: str) -> WorkflowHistory:
-    return await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+async def _histories(client: Client, described: WorkflowExecutionDescription) -> list[WorkflowHistory]:
+    """The history of every run, oldest first."""
+    histories: list[WorkflowHistory] = []
+    run_id = described.run_id
+    while run_id:
+        histories.insert(0, await client.get_workflow_handle(described.id, run_id=run_id).fetch_history())
+        run_id = _start_of(histories[0]).continued_execution_run_id
+    return histories
 
 
 def _start_of(history: WorkflowHistory) -> Any:
