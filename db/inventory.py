@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import DateTime, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import Product, Stock, StockMovement
+from db.models import Product, Stock
 from domain.inventory import DELTAS, StockChange, StockLevel
 from domain.vocabulary import MovementKind
 
@@ -38,33 +38,53 @@ async def book(
     merged = _merge(changes)
     if not merged:
         return []
-    places = sorted({(change.location_id, change.sku) for change in merged})
-    await _lock_or_create(session, places)
-    inserted = await session.execute(
-        insert(StockMovement)
-        .values(
-            [
-                {
-                    "location_id": change.location_id,
-                    "sku": change.sku,
-                    "kind": change.kind.value,
-                    "quantity": change.quantity,
-                    "cause": cause,
-                    "actor": actor,
-                    "at": at,
-                }
-                for change in merged
-            ]
-        )
-        .on_conflict_do_nothing(constraint="stock_movements_once")
-        .returning(StockMovement.kind, StockMovement.location_id, StockMovement.sku, StockMovement.quantity)
+    await _lock_or_create(session, sorted({(change.location_id, change.sku) for change in merged}))
+    deltas = [DELTAS[change.kind] for change in merged]
+    booked = await session.execute(
+        _BOOK,
+        {
+            "locations": [change.location_id for change in merged],
+            "skus": [change.sku for change in merged],
+            "kinds": [change.kind.value for change in merged],
+            "quantities": [change.quantity for change in merged],
+            "on_hand": [delta.on_hand for delta in deltas],
+            "reserved": [delta.reserved for delta in deltas],
+            "unavailable": [delta.unavailable for delta in deltas],
+            "cause": cause,
+            "actor": actor,
+            "at": at,
+        },
     )
-    fresh = [
-        StockChange(kind=MovementKind(kind), location_id=location_id, sku=sku, quantity=quantity)
-        for kind, location_id, sku, quantity in inserted
+    return [
+        StockChange(kind=MovementKind(row.kind), location_id=row.location_id, sku=row.sku, quantity=row.quantity)
+        for row in booked
     ]
-    await _apply(session, fresh)
-    return fresh
+
+
+# One statement, and text: a multi-row insert of the ORM is compiled anew for every call.
+_BOOK = text(
+    """
+    WITH changes AS (
+        SELECT * FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[]), CAST(:kinds AS text[]),
+            CAST(:quantities AS int[]), CAST(:on_hand AS int[]), CAST(:reserved AS int[]), CAST(:unavailable AS int[]))
+            AS c(location_id, sku, kind, quantity, on_hand, reserved, unavailable)
+    ), fresh AS (
+        INSERT INTO stock_movements (location_id, sku, kind, quantity, cause, actor, at)
+        SELECT location_id, sku, kind, quantity, :cause, :actor, :at FROM changes
+        ON CONFLICT ON CONSTRAINT stock_movements_once DO NOTHING
+        RETURNING location_id, sku, kind, quantity
+    ), sums AS (
+        SELECT location_id, sku, sum(c.on_hand * c.quantity) AS on_hand, sum(c.reserved * c.quantity) AS reserved,
+            sum(c.unavailable * c.quantity) AS unavailable
+        FROM changes c JOIN fresh USING (location_id, sku, kind) GROUP BY location_id, sku
+    ), applied AS (
+        UPDATE stock SET on_hand = stock.on_hand + sums.on_hand, reserved = stock.reserved + sums.reserved,
+            unavailable = stock.unavailable + sums.unavailable
+        FROM sums WHERE stock.location_id = sums.location_id AND stock.sku = sums.sku
+    )
+    SELECT kind, location_id, sku, quantity FROM fresh
+    """
+).bindparams(bindparam("at", type_=DateTime(timezone=True)))
 
 
 def _merge(changes: Sequence[StockChange]) -> list[StockChange]:
@@ -82,46 +102,22 @@ def _merge(changes: Sequence[StockChange]) -> list[StockChange]:
 async def _lock_or_create(session: AsyncSession, places: list[tuple[str, str]]) -> None:
     """Lock the rows of *places* in order; the missing ones are made first, in the same order."""
     locked = await session.execute(
-        select(Stock.location_id, Stock.sku)
-        .where(tuple_(Stock.location_id, Stock.sku).in_(places))
-        .order_by(Stock.location_id, Stock.sku)
-        .with_for_update()
+        text(
+            "SELECT s.location_id, s.sku FROM stock s"
+            " JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location_id, sku)"
+            " ON s.location_id = w.location_id AND s.sku = w.sku"
+            " ORDER BY s.location_id, s.sku FOR UPDATE OF s"
+        ),
+        {"locations": [place[0] for place in places], "skus": [place[1] for place in places]},
     )
-    missing = [place for place in places if place not in {(row.location_id, row.sku) for row in locked}]
+    there = {(row.location_id, row.sku) for row in locked}
+    missing = [place for place in places if place not in there]
     if missing:
         await session.execute(
             insert(Stock)
             .values([{"location_id": location_id, "sku": sku} for location_id, sku in missing])
             .on_conflict_do_nothing()
         )
-
-
-async def _apply(session: AsyncSession, changes: Sequence[StockChange]) -> None:
-    sums: dict[tuple[str, str], list[int]] = {}
-    for change in changes:
-        delta = DELTAS[change.kind]
-        figures = sums.setdefault((change.location_id, change.sku), [0, 0, 0])
-        figures[0] += delta.on_hand * change.quantity
-        figures[1] += delta.reserved * change.quantity
-        figures[2] += delta.unavailable * change.quantity
-    if not sums:
-        return
-    await session.execute(
-        text(
-            "UPDATE stock SET on_hand = stock.on_hand + d.on_hand, reserved = stock.reserved + d.reserved,"
-            " unavailable = stock.unavailable + d.unavailable"
-            " FROM unnest(CAST(:locations AS text[]), CAST(:skus AS text[]), CAST(:on_hand AS int[]),"
-            " CAST(:reserved AS int[]), CAST(:unavailable AS int[])) AS d(location_id, sku, on_hand, reserved, unavailable)"
-            " WHERE stock.location_id = d.location_id AND stock.sku = d.sku"
-        ),
-        {
-            "locations": [place[0] for place in sums],
-            "skus": [place[1] for place in sums],
-            "on_hand": [figures[0] for figures in sums.values()],
-            "reserved": [figures[1] for figures in sums.values()],
-            "unavailable": [figures[2] for figures in sums.values()],
-        },
-    )
 
 
 async def levels(session: AsyncSession, *, sku: str | None = None, location_id: str | None = None) -> list[StockLevel]:

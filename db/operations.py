@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -29,26 +29,27 @@ async def begin(
 
     The lease is renewed for one that is still sending, unless it has a tombstone.
     """
-    await session.execute(
-        insert(Operation)
-        .values(
-            key=key,
-            order_id=order_id,
-            kind=kind.value,
-            subject=subject,
-            state=OperationState.SENDING.value,
-            amount_minor=amount_minor,
-            currency=currency,
-            request=dict(request),
-            started_at=now,
-        )
-        .on_conflict_do_nothing()
+    statement = insert(Operation).values(
+        key=key,
+        order_id=order_id,
+        kind=kind.value,
+        subject=subject,
+        state=OperationState.SENDING.value,
+        amount_minor=amount_minor,
+        currency=currency,
+        request=dict(request),
+        started_at=now,
+        leased_until=now + lease,
     )
-    operation = await lock(session, key)
-    assert operation is not None  # inserted above, and operations are never deleted
-    if operation.state == OperationState.SENDING and operation.tombstoned_at is None:
-        operation.leased_until = now + lease
-    return operation
+    still_sending = and_(Operation.state == OperationState.SENDING.value, Operation.tombstoned_at.is_(None))
+    leased_until = case((still_sending, statement.excluded.leased_until), else_=Operation.leased_until)
+    begun = await session.execute(
+        statement.on_conflict_do_update(index_elements=["key"], set_={"leased_until": leased_until}).returning(
+            Operation
+        ),
+        execution_options={"populate_existing": True},
+    )
+    return begun.scalar_one()
 
 
 async def lock(session: AsyncSession, key: str) -> Operation | None:
@@ -72,14 +73,18 @@ async def settle(
     reference: str | None = None,
 ) -> None:
     """Write what became of the operation; one that is settled stays as it is."""
-    operation = await lock(session, key)
-    if operation is None or operation.state != OperationState.SENDING:
-        return
-    operation.state = state.value
-    operation.result = dict(result)
-    operation.reference = reference
-    operation.settled_at = now
-    operation.leased_until = None
+    await session.execute(
+        update(Operation)
+        .where(Operation.key == key, Operation.state == OperationState.SENDING.value)
+        .values(
+            state=state.value,
+            result=dict(result),
+            reference=reference,
+            settled_at=now,
+            leased_until=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def bury(

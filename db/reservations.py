@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+import orjson
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import inventory
-from db.models import Location, OrderContact, Reservation, StepMark
+from db.models import Location, OrderContact, StepMark
 from domain.inventory import StockChange
 from domain.messages import StockReserved
 from domain.sourcing import Site
@@ -22,7 +22,11 @@ async def claim(session: AsyncSession, step_key: str) -> StepMark | None:
     Waits for a transaction that has claimed the same key and not ended yet.
     """
     claimed = await session.execute(
-        insert(StepMark).values(step_key=step_key, undone=False).on_conflict_do_nothing().returning(StepMark.step_key)
+        text(
+            "INSERT INTO step_marks (step_key, undone) VALUES (:step_key, false)"
+            " ON CONFLICT DO NOTHING RETURNING step_key"
+        ),
+        {"step_key": step_key},
     )
     if claimed.first() is not None:
         return None
@@ -31,8 +35,10 @@ async def claim(session: AsyncSession, step_key: str) -> StepMark | None:
 
 async def keep_result(session: AsyncSession, step_key: str, result: Mapping[str, Any]) -> None:
     """Keep the claimed step's result, for whoever asks again."""
-    mark = await session.get_one(StepMark, step_key)
-    mark.result = dict(result)
+    await session.execute(
+        text("UPDATE step_marks SET result = CAST(:result AS jsonb) WHERE step_key = :step_key"),
+        {"step_key": step_key, "result": orjson.dumps(result).decode()},
+    )
 
 
 async def sites(session: AsyncSession) -> list[Site]:
@@ -60,19 +66,22 @@ async def promise(
     session: AsyncSession, order_id: str, step_key: str, reserved: StockReserved, *, at: datetime
 ) -> None:
     """Write what *reserved* promises: reservations, movements and stock rows."""
-    rows = [
+    promised = [(planned, allocation) for planned in reserved.fulfillments for allocation in planned.allocations]
+    await session.execute(
+        text(
+            "INSERT INTO reservations (order_id, fulfillment_id, line_id, location_id, sku, quantity)"
+            " SELECT :order_id, r.* FROM unnest(CAST(:fulfillments AS text[]), CAST(:lines AS text[]),"
+            " CAST(:locations AS text[]), CAST(:skus AS text[]), CAST(:quantities AS int[])) AS r"
+        ),
         {
             "order_id": order_id,
-            "fulfillment_id": planned.fulfillment_id,
-            "line_id": allocation.line_id,
-            "location_id": planned.location_id,
-            "sku": allocation.sku,
-            "quantity": allocation.quantity,
-        }
-        for planned in reserved.fulfillments
-        for allocation in planned.allocations
-    ]
-    await session.execute(insert(Reservation).values(rows))
+            "fulfillments": [planned.fulfillment_id for planned, _ in promised],
+            "lines": [allocation.line_id for _, allocation in promised],
+            "locations": [planned.location_id for planned, _ in promised],
+            "skus": [allocation.sku for _, allocation in promised],
+            "quantities": [allocation.quantity for _, allocation in promised],
+        },
+    )
     await inventory.book(
         session,
         [
@@ -82,8 +91,7 @@ async def promise(
                 sku=allocation.sku,
                 quantity=allocation.quantity,
             )
-            for planned in reserved.fulfillments
-            for allocation in planned.allocations
+            for planned, allocation in promised
         ],
         cause=step_key,
         actor="order",

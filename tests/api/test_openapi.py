@@ -65,7 +65,7 @@ async def _add_key(database_url: str, secret: str) -> None:
 
 
 @tried.parametrize()
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 def test_no_answer_is_a_surprise(case: schemathesis.Case[Any], base_url: str, headers: dict[str, str]) -> None:
     # Not every order that has the right shape can be taken: its products may be unknown, its total wrong.
     case.call_and_validate(base_url=base_url, headers=headers, excluded_checks=[positive_data_acceptance], timeout=30)

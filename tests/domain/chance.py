@@ -85,9 +85,10 @@ def live(
     most: int = 60,
     watch: Watcher | None = None,
     begin: Callable[[Order], Order] = lambda order: order,
+    check: bool = True,
 ) -> Story:
     """An order that lives through up to *most* messages, and ends when it closes."""
-    story = Story(begin(any_order(random)), watch=watch)
+    story = Story(begin(any_order(random)), watch=watch, check=check)
     teller = Teller(random, story)
     for _ in range(most):
         story.send(teller.next())
