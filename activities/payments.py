@@ -11,7 +11,7 @@ from activities.results import keep, kept
 from db import operations, payments, projection
 from db.models import Operation
 from db.payments import PaymentMeans
-from db.session import Sessions
+from db.session import Sessions, autocommit
 from domain.messages import (
     CaptureRefused,
     PaymentActionRequired,
@@ -44,12 +44,13 @@ class PaymentActivities:
 
     def __init__(self, sessions: Sessions, provider: PaymentProvider) -> None:
         self._sessions = sessions
+        self._single = autocommit(sessions)
         self._provider = provider
 
     @activity.defn
     async def authorize_payment(self, request: AuthorizePayment) -> Attempt:
         """Hold the money; a decline, or the customer having to act, is a result. Idempotent on ``request.key``."""
-        async with self._sessions() as session:
+        async with self._single() as session:
             before = await operations.find(session, request.key)
             means = await payments.means(session, request.payment_id)
         if before is not None and _is_over(before):
@@ -69,7 +70,7 @@ class PaymentActivities:
                 customer_id = await self._provider.create_customer(
                     key=f"{request.order_id}:customer:{request.payment_id}:1", order_id=request.order_id
                 )
-            async with self._sessions.begin() as session:
+            async with self._single() as session:
                 await payments.keep_customer(session, request.payment_id, customer_id)
         if saved_method_id is None and request.saved_by is not None:
             with provider_call():
@@ -80,7 +81,7 @@ class PaymentActivities:
 
     async def _begin_attempt(self, request: AuthorizePayment, means: PaymentMeans) -> Operation:
         """The operation with the body that is sent: the first one, however often this is repeated."""
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             return await operations.begin(
                 session,
                 key=request.key,
@@ -150,7 +151,7 @@ class PaymentActivities:
     @activity.defn
     async def capture_payment(self, request: CapturePayment) -> PaymentCaptured | CaptureRefused:
         """Take the money for what left; a refusal is a result. Idempotent on ``request.key``."""
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             operation = await operations.begin(
                 session,
                 key=request.key,
@@ -177,7 +178,7 @@ class PaymentActivities:
             )
         else:
             result = CaptureRefused(step_key=request.key, authorization_id=request.authorization_id, code=answer.code)
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             await operations.settle(
                 session,
                 request.key,
@@ -230,7 +231,7 @@ class PaymentActivities:
         if asked.leased_until is not None and asked.leased_until > now:
             wait = asked.leased_until - now + timedelta(milliseconds=500)
             raise ApplicationError("the call may still be on the wire", type="still_sending", next_retry_delay=wait)
-        async with self._sessions() as session:
+        async with self._single() as session:
             means = await payments.means(session, asked.request["payment_id"])
         if means.customer_id is None:
             found = None

@@ -12,7 +12,7 @@ from activities.faults import provider_call
 from activities.results import keep, kept
 from db import documents, operations, shipping
 from db.models import Operation
-from db.session import Sessions
+from db.session import Sessions, autocommit
 from domain.messages import Decision, LabelBooked, LabelRefused, LabelVoided
 from domain.shipping import CarrierOffer, choose_carrier
 from domain.steps import BookLabel, VoidLabel
@@ -29,12 +29,13 @@ class ShippingActivities:
 
     def __init__(self, sessions: Sessions, carriers: Mapping[str, Carrier]) -> None:
         self._sessions = sessions
+        self._single = autocommit(sessions)
         self._carriers = carriers
 
     @activity.defn
     async def book_label(self, request: BookLabel) -> LabelBooked | LabelRefused:
         """Choose the carrier, keep why, buy the label; nobody taking the parcel is a result. Idempotent on the key."""
-        async with self._sessions() as session:
+        async with self._single() as session:
             operation = await operations.find(session, request.key)
             shipment = await _shipment(session, request, ship_at=_ship_at(operation))
         if operation is None:
@@ -69,7 +70,7 @@ class ShippingActivities:
         return choose_carrier(offers, parcel_id=request.parcel_id, promise=request.deliver_by, now=shipment.ship_at)
 
     async def _begin(self, request: BookLabel, shipment: Shipment, decision: Decision) -> Operation:
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             return await operations.begin(
                 session,
                 key=request.key,

@@ -138,6 +138,7 @@ async def _book(
 ) -> None:
     if any(abs(quantity) > MOST_STOCK for quantity in quantities.values()):
         raise Invalid([("lines", f"too_large: more than {MOST_STOCK} of one sku")])
+    await stock_bookings.lock_rows(session, location_id=location_id, skus=quantities)
     changes = [
         StockChange(kind=kind, location_id=location_id, sku=sku, quantity=quantity)
         for sku, quantity in quantities.items()

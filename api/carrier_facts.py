@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -71,18 +72,7 @@ async def keep_tracking(context: Context, carrier: str, body: TrackingBody, pict
         keys[picture.name] = f"proof/{carrier}/{body.tracking_number}/{body.event_id}/{picture.name}"
         await context.documents.put(keys[picture.name], picture.content_type, picture.body)
     source = names.carrier_source(carrier)
-    fact = CarrierFact(
-        id=names.fact_id(source, body.event_id),
-        carrier=carrier,
-        tracking_number=body.tracking_number,
-        status=body.status,
-        occurred_at=body.occurred_at,
-        party=body.party,
-        reason=body.reason if body.reason is not None and _CODE.fullmatch(body.reason) else None,
-        estimated_on=body.estimated_on,
-        collected_minor=body.collected_minor,
-        has_proof=_is_proof(body.proof),
-    )
+    fact = _fact(carrier, body)
     async with context.sessions.begin() as session:
         order_id = await inbox.order_of_parcel(session, carrier=carrier, tracking_number=body.tracking_number)
         incoming = Incoming(
@@ -96,19 +86,7 @@ async def keep_tracking(context: Context, carrier: str, body: TrackingBody, pict
         )
         if not await inbox.keep(session, incoming):
             return False
-        await inbox.add_tracking_event(
-            session,
-            {
-                "carrier": carrier,
-                "event_id": body.event_id,
-                "tracking_number": body.tracking_number,
-                "status": body.status.value,
-                "at": body.occurred_at,
-                "location": body.location,
-                "party": None if body.party is None else body.party.value,
-                "reason": body.reason,
-            },
-        )
+        await inbox.add_tracking_event(session, _told(carrier, body))
         if _is_proof(body.proof):
             await inbox.add_proof(
                 session,
@@ -122,6 +100,34 @@ async def keep_tracking(context: Context, carrier: str, body: TrackingBody, pict
                 },
             )
     return True
+
+
+def _fact(carrier: str, body: TrackingBody) -> CarrierFact:
+    return CarrierFact(
+        id=names.fact_id(names.carrier_source(carrier), body.event_id),
+        carrier=carrier,
+        tracking_number=body.tracking_number,
+        status=body.status,
+        occurred_at=body.occurred_at,
+        party=body.party,
+        reason=body.reason if body.reason is not None and _CODE.fullmatch(body.reason) else None,
+        estimated_on=body.estimated_on,
+        collected_minor=body.collected_minor,
+        has_proof=_is_proof(body.proof),
+    )
+
+
+def _told(carrier: str, body: TrackingBody) -> dict[str, Any]:
+    return {
+        "carrier": carrier,
+        "event_id": body.event_id,
+        "tracking_number": body.tracking_number,
+        "status": body.status.value,
+        "at": body.occurred_at,
+        "location": body.location,
+        "party": None if body.party is None else body.party.value,
+        "reason": body.reason,
+    }
 
 
 def _is_proof(proof: ProofBody | None) -> bool:

@@ -1,14 +1,14 @@
 """How orders look to those who may see them: built from the state value, the request and the contact; no reading."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from api.schemas.views import (
     AddressView,
+    AskedView,
     AttentionView,
     CustomerView,
     DecisionView,
-    EventView,
     GiftView,
     HoldView,
     LineView,
@@ -17,25 +17,23 @@ from api.schemas.views import (
     OrderView,
     ParcelView,
     PaymentView,
-    QuantityView,
     RelatedView,
     WaitView,
 )
 from contracts import names
+from contracts.views import parcel_view
 from db.intake import Contact
-from db.reading.orders import StoredEvent, StoredOrder
-from domain import payments, units
+from db.reading.orders import StoredOrder
+from domain import payments
 from domain.messages import Decision
 from domain.orders import (
     Attention,
     Fulfillment,
     Hold,
     Order,
-    Parcel,
     Payment,
     fulfillment_state,
     order_state,
-    parcel_state,
     quantities,
 )
 from domain.vocabulary import PaymentState
@@ -45,7 +43,7 @@ from runtime.settings import Settings
 
 def order_view(stored: StoredOrder, settings: Settings) -> OrderView:
     """The order with everything that api.md names."""
-    order, request, contact = stored.order, stored.request, stored.contact
+    order, request = stored.order, stored.request
     waiting = [wait_view(wait) for wait in waits(order)]
     return {
         "order_id": order.order_id,
@@ -67,21 +65,7 @@ def order_view(stored: StoredOrder, settings: Settings) -> OrderView:
         "related": _related(stored),
         "currency": order.currency,
         "service_level": order.service_level,
-        "customer": _customer(request, contact),
-        "shipping_address": _address(contact.shipping_address),
-        "billing_address": None if contact.billing_address is None else _address(contact.billing_address),
-        "ip_country": request["ip_country"],
-        "delivery": request["delivery"],
-        "gift": gift_view(contact),
-        "prices_include_tax": request["prices_include_tax"],
-        "shipping_minor": request["shipping_minor"],
-        "shipping_discount_minor": request["shipping_discount_minor"],
-        "shipping_tax_minor": request["shipping_tax_minor"],
-        "total_minor": request["total_minor"],
-        "allow_backorder": request["allow_backorder"],
-        "allow_split": request["allow_split"],
-        "note": contact.note,
-        "metadata": request["metadata"],
+        **_asked(stored.request, stored.contact),
         "promise": {"ship_by": order.ship_by, "deliver_by": order.deliver_by, "first_deliver_by": order.deliver_by},
         "amounts": _amounts(order),
         "payments": [_payment(order, payment) for payment in order.payments],
@@ -98,6 +82,27 @@ def order_view(stored: StoredOrder, settings: Settings) -> OrderView:
         "fulfillments": [_fulfillment(order, fulfillment) for fulfillment in order.fulfillments],
         "decisions": [_decision(decision) for decision in order.decisions],
         "links": _links(order, settings),
+    }
+
+
+def _asked(request: Mapping[str, Any], contact: Contact) -> AskedView:
+    """What the request said and the order's state does not."""
+    return {
+        "customer": _customer(request, contact),
+        "shipping_address": _address(contact.shipping_address),
+        "billing_address": None if contact.billing_address is None else _address(contact.billing_address),
+        "ip_country": request["ip_country"],
+        "delivery": request["delivery"],
+        "gift": gift_view(contact),
+        "prices_include_tax": request["prices_include_tax"],
+        "shipping_minor": request["shipping_minor"],
+        "shipping_discount_minor": request["shipping_discount_minor"],
+        "shipping_tax_minor": request["shipping_tax_minor"],
+        "total_minor": request["total_minor"],
+        "allow_backorder": request["allow_backorder"],
+        "allow_split": request["allow_split"],
+        "note": contact.note,
+        "metadata": request["metadata"],
     }
 
 
@@ -245,30 +250,9 @@ def _fulfillment(order: Order, fulfillment: Fulfillment) -> OrderFulfillmentView
             {"line_id": allocation.line_id, "quantity": allocation.quantity} for allocation in fulfillment.allocations
         ],
         "released_at": fulfillment.released_at,
-        "parcels": [parcel_view(order, parcel) for parcel in order.parcels_of(fulfillment.fulfillment_id)],
-    }
-
-
-def parcel_view(order: Order, parcel: Parcel) -> ParcelView:
-    """One parcel of the order."""
-    contents: dict[str, int] = units.by_line(order.portions, units.Stage, parcel_id=parcel.parcel_id)
-    lines: list[QuantityView] = [{"line_id": line_id, "quantity": count} for line_id, count in contents.items()]
-    has_label = parcel.tracking_number is not None and not parcel.own_label
-    return {
-        "parcel_id": parcel.parcel_id,
-        "parcel_ref": parcel.parcel_ref,
-        "state": parcel_state(order, parcel),
-        "carrier": parcel.carrier,
-        "service": parcel.service,
-        "tracking_number": parcel.tracking_number,
-        "tracking_status": parcel.tracking_status,
-        "weight_g": parcel.weight_g,
-        "lines": lines,
-        "handed_over_at": parcel.handed_over_at,
-        "estimated_on": parcel.estimated_on,
-        "delivered_at": parcel.delivered_at,
-        "label_url": f"/v1/parcels/{parcel.parcel_id}/label" if has_label else None,
-        "proof_url": f"/v1/parcels/{parcel.parcel_id}/proof" if parcel.has_proof else None,
+        "parcels": [
+            cast(ParcelView, parcel_view(order, parcel)) for parcel in order.parcels_of(fulfillment.fulfillment_id)
+        ],
     }
 
 
@@ -297,15 +281,4 @@ def _links(order: Order, settings: Settings) -> LinksView:
         "temporal": None
         if ui is None
         else f"{ui.rstrip('/')}/namespaces/{settings.temporal_namespace}/workflows/{workflow}",
-    }
-
-
-def event_view(event: StoredEvent) -> EventView:
-    """One event of the timeline."""
-    return {
-        "sequence": event.sequence,
-        "kind": event.kind,
-        "at": event.at,
-        "actor": {"kind": event.actor_kind, "id": event.actor_id},
-        "data": dict(event.data),
     }

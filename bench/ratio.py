@@ -138,7 +138,8 @@ async def _open(folder: Path, say: Say) -> AsyncIterator[Bench]:
             name: await opened.enter_async_context(running(name, _environment(stack, queue), folder / f"{name}.log"))
             for name, queue in _QUEUES.items()
         }
-        order = OrderSide(sessions, Dispatcher(sessions, client, _QUEUES["order"]))
+        rows = await opened.enter_async_context(database.rows(stack.info["database_url"]))
+        order = OrderSide(sessions, Dispatcher(sessions, client, _QUEUES["order"]), rows)
         await order.prepare()
         yield Bench(
             client=client,

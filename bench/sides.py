@@ -14,8 +14,9 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 
-from bench import database, shape
+from bench import shape
 from bench.child import Child
+from bench.database import Rows
 from bench.providers import CARRIER, tracking_number
 from contracts import names
 from db import catalogue, inbox, intake, inventory, policies
@@ -91,8 +92,9 @@ def _attributes() -> TypedSearchAttributes:
 class OrderSide:
     """B2: taken by our intake, started by our dispatcher, told through inbox, outbox and relay; judged by its row."""
 
-    def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
+    def __init__(self, sessions: Sessions, dispatcher: Dispatcher, rows: Rows) -> None:
         self._sessions = sessions
+        self._rows = rows
         self._dispatcher = dispatcher
         self._numbers = count()
 
@@ -136,7 +138,7 @@ class OrderSide:
 
     async def versions(self, orders: Sequence[str]) -> Mapping[str, int]:
         """What its rows say."""
-        return await database.versions(self._sessions, orders)
+        return await self._rows.versions(orders)
 
 
 def _fact_id(source: str, order: str, place: int) -> str:

@@ -21,7 +21,7 @@ from db.listening import listen
 from db.session import Sessions, create_sessions
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
-from workers.relays import OutboxRelay, Publisher
+from workers.relays import OutboxRelay, Publisher, waking
 from workers.wiring import create_worker, runner, tuning
 
 
@@ -46,14 +46,10 @@ async def serve(kind: str, config: settings.Settings) -> None:
     relay = OutboxRelay(sessions, Dispatcher(sessions, client, config.task_queue))
     publisher = Publisher(sessions, published=lambda: None)
 
-    def woken(channel: str, payload: str) -> None:
-        relay.wake()
-        publisher.wake()
-
     tasks = [
         asyncio.create_task(relay.run()),
         asyncio.create_task(publisher.run()),
-        asyncio.create_task(listen(config.database_url, [names.WORK_CHANNEL], woken)),
+        asyncio.create_task(listen(config.database_url, [names.WORK_CHANNEL], waking([relay, publisher]))),
     ]
     async with create_worker(client, sessions, yes_providers(), task_queue=config.task_queue):
         tell("ready")

@@ -39,7 +39,7 @@ _KEEP = text(
         RETURNING order_id, signal, fact
     ), sent AS (
         INSERT INTO outbox (workflow_id, order_id, kind, name, payload)
-        SELECT :workflow_id, order_id, 'signal', signal, fact FROM kept
+        SELECT :workflow_id, order_id, 'signal', signal, fact - 'traces' FROM kept
         WHERE order_id IS NOT NULL
     )
     SELECT count(*) FROM kept
@@ -48,7 +48,10 @@ _KEEP = text(
 
 
 async def keep(session: AsyncSession, incoming: Incoming) -> bool:
-    """Whether the fact was new; with its order known, its signal is in the outbox too. One statement."""
+    """Whether the fact was new; with its order known, its signal is in the outbox too. One statement.
+
+    Lots and serial numbers (``traces``) stay here: they are for recalls, not for the engine.
+    """
     found = await session.execute(
         _KEEP,
         {

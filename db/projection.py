@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, func, literal, select, text, update
+import orjson
+from sqlalchemy import DateTime, bindparam, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import names
+from contracts.orders import Move
 from db import inventory
-from db.models import FulfillmentRow, OrderEvent, OrderRow, ParcelRow, Reservation, StepMark
+from db.models import OrderEvent, OrderRow, Reservation, StepMark
 from domain.change import Event, StockEffect, UndoStep
 from domain.inventory import StockChange
 from domain.vocabulary import MovementKind
@@ -37,8 +39,7 @@ async def lock_order(session: AsyncSession, order_id: str) -> Standing | None:
 async def add_events(session: AsyncSession, order_id: str, events: Sequence[Event], *, after: int) -> int:
     """Append *events* behind sequence *after*, leaving out those told before; answers the last sequence.
 
-    The caller holds the order row's lock. Versions cannot tell which were told: a workflow task that was lost after its
-    write is done again with whatever signals have come meanwhile, and those come first.
+    The caller holds the order row's lock.
     """
     if events:
         told = await session.execute(
@@ -71,34 +72,87 @@ async def add_events(session: AsyncSession, order_id: str, events: Sequence[Even
     return after + len(events)
 
 
-async def store_order(
-    session: AsyncSession, order_id: str, values: Mapping[str, Any], *, snapshot: bytes, wake: bool
-) -> None:
-    """Set *values*, and *snapshot* as it travelled, on the order's row.
-
-    *wake* tells whoever waits for the order, once this is committed.
+# One statement for the whole move: each one more costs the worker a third of a millisecond, twelve times an order.
+_WRITE = text(
     """
-    returning = func.pg_notify(names.DECIDED_CHANNEL, order_id) if wake else OrderRow.version
-    stored = cast(literal(snapshot.decode(), Text), JSONB)
-    await session.execute(
-        update(OrderRow).where(OrderRow.order_id == order_id).values(snapshot=stored, **values).returning(returning)
+    WITH o AS (
+        SELECT order_id, last_sequence, version > :version AS overtaken
+        FROM orders WHERE order_id = :order_id FOR UPDATE
+    ), fresh AS (
+        SELECT e.*, o.last_sequence + row_number() OVER (ORDER BY e.place) AS sequence
+        FROM o, ROWS FROM (jsonb_to_recordset(CAST(:events AS jsonb)) AS (cause_id text, ordinal int, kind text,
+            at timestamptz, actor text, actor_id text, data jsonb)) WITH ORDINALITY
+            AS e(cause_id, ordinal, kind, at, actor, actor_id, data, place)
+        WHERE NOT o.overtaken AND NOT EXISTS (SELECT 1 FROM order_events t
+            WHERE t.order_id = :order_id AND t.cause_id = e.cause_id AND t.ordinal = e.ordinal)
+    ), told AS (
+        INSERT INTO order_events (order_id, sequence, cause_id, ordinal, kind, at, actor_kind, actor_id, data)
+        SELECT :order_id, sequence, cause_id, ordinal, kind, at, actor, actor_id, data FROM fresh ORDER BY sequence
+    ), fulfilled AS (
+        INSERT INTO fulfillments (fulfillment_id, order_id, location_id, state, priority, ship_by, released_at)
+        SELECT f.fulfillment_id, :order_id, f.location_id, f.state, f.priority, f.ship_by, f.released_at
+        FROM o, jsonb_to_recordset(CAST(:fulfillments AS jsonb)) AS f(fulfillment_id text, location_id text,
+            state text, priority smallint, ship_by timestamptz, released_at timestamptz)
+        WHERE NOT o.overtaken
+        ON CONFLICT (fulfillment_id) DO UPDATE SET state = excluded.state, priority = excluded.priority,
+            ship_by = excluded.ship_by, released_at = excluded.released_at
+    ), boxed AS (
+        INSERT INTO parcels (parcel_id, order_id, fulfillment_id, carrier, tracking_number, state, tracking_status)
+        SELECT p.parcel_id, :order_id, p.fulfillment_id, p.carrier, p.tracking_number, p.state, p.tracking_status
+        FROM o, jsonb_to_recordset(CAST(:parcels AS jsonb)) AS p(parcel_id text, fulfillment_id text, carrier text,
+            tracking_number text, state text, tracking_status text)
+        WHERE NOT o.overtaken
+        ON CONFLICT (parcel_id) DO UPDATE SET carrier = excluded.carrier, tracking_number = excluded.tracking_number,
+            state = excluded.state, tracking_status = excluded.tracking_status
+    ), stored AS (
+        UPDATE orders SET state = :state, priority = :priority, owner = :owner, next_step = :next_step,
+            due_at = :due_at, attention = CAST(:attention AS text[]), location_ids = CAST(:location_ids AS text[]),
+            version = :version, changed_at = :at, closed_at = :closed_at, snapshot = CAST(:snapshot AS jsonb),
+            last_sequence = o.last_sequence + (SELECT count(*) FROM fresh)
+        FROM o WHERE orders.order_id = o.order_id AND NOT o.overtaken
+        RETURNING CASE WHEN :notable THEN pg_notify(:decided, orders.order_id) END AS woken
     )
+    SELECT overtaken, (SELECT count(woken) FROM stored) FROM o
+    """
+).bindparams(*(bindparam(name, type_=DateTime(timezone=True)) for name in ("due_at", "at", "closed_at")))
 
 
-async def store_fulfillments(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert or replace the rows of fulfillments."""
-    if rows:
-        statement = insert(FulfillmentRow).values(list(rows))
-        kept = {name: statement.excluded[name] for name in ("state", "priority", "ship_by", "released_at")}
-        await session.execute(statement.on_conflict_do_update(index_elements=["fulfillment_id"], set_=kept))
+async def write(session: AsyncSession, move: Move, *, snapshot: bytes) -> None:
+    """Write *move*, with *snapshot*, the order's value as it travelled; nothing when a later move was written before.
 
+    Events told before are left out. Versions cannot tell which were: a workflow task that was lost after its write is done
+    again with whatever signals have come meanwhile, and those come first. Whoever waits for the order hears of a notable
+    move once it is committed.
 
-async def store_parcels(session: AsyncSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert or replace the rows of parcels."""
-    if rows:
-        statement = insert(ParcelRow).values(list(rows))
-        kept = {name: statement.excluded[name] for name in ("carrier", "tracking_number", "state", "tracking_status")}
-        await session.execute(statement.on_conflict_do_update(index_elements=["parcel_id"], set_=kept))
+    Raises:
+        LookupError: the order has no row.
+        IntegrityError: another write of the same move was committed while this one waited for it; it will find that done.
+    """
+    figures = move.figures
+    found = await session.execute(
+        _WRITE,
+        {
+            "order_id": move.order_id,
+            "version": move.version,
+            "at": move.at,
+            "events": orjson.dumps(move.events).decode(),
+            "fulfillments": orjson.dumps(move.fulfillments).decode(),
+            "parcels": orjson.dumps(move.parcels).decode(),
+            "state": figures.state.value,
+            "priority": figures.priority,
+            "owner": figures.owner.value if figures.owner else None,
+            "next_step": figures.next_step,
+            "due_at": figures.due_at,
+            "attention": list(figures.attention),
+            "location_ids": list(figures.location_ids),
+            "closed_at": move.at if figures.is_closed else None,
+            "snapshot": snapshot.decode(),
+            "notable": move.notable,
+            "decided": names.DECIDED_CHANNEL,
+        },
+    )
+    if found.first() is None:
+        raise LookupError(f"no row for {move.order_id}")
 
 
 async def match_early_facts(session: AsyncSession, order_id: str, matches: Sequence[str]) -> None:

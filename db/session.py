@@ -33,6 +33,12 @@ def create_sessions(database_url: str, *, pool_size: int = 20) -> Sessions:
     return async_sessionmaker(create_engine(database_url, pool_size=pool_size), expire_on_commit=False)
 
 
+def autocommit(sessions: Sessions) -> Sessions:
+    """Sessions on the same pool in which every statement is a transaction of its own: two round trips less for one."""
+    engine: AsyncEngine = sessions.kw["bind"]
+    return async_sessionmaker(engine.execution_options(isolation_level="AUTOCOMMIT"), expire_on_commit=False)
+
+
 async def dispose(sessions: Sessions) -> None:
     """Close every pooled connection of *sessions*."""
     await sessions.kw["bind"].dispose()

@@ -1,6 +1,6 @@
 """Receipts, adjustments and counts in SQL: each under its own reference, booked through the movement ledger."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -66,10 +66,11 @@ _SINCE = text(
 ).bindparams(bindparam("skus", expanding=True), bindparam("at", type_=DateTime(timezone=True)))
 
 
-async def on_hand_at(
-    session: AsyncSession, *, location_id: str, skus: Sequence[str], at: datetime
-) -> Mapping[str, int]:
-    """sku -> units that stood there at *at*, by the ledger; the rows are made where missing, and locked."""
+async def lock_rows(session: AsyncSession, *, location_id: str, skus: Collection[str]) -> dict[str, int]:
+    """sku -> units on hand; the stock rows are made where missing, all of them before the first is locked.
+
+    A row made after others were locked would be locked out of order, and two bookings could wait for each other.
+    """
     places = sorted({(location_id, sku) for sku in skus})
     await session.execute(
         insert(Stock).values([{"location_id": place, "sku": sku} for place, sku in places]).on_conflict_do_nothing()
@@ -80,7 +81,14 @@ async def on_hand_at(
         .order_by(Stock.location_id, Stock.sku)
         .with_for_update()
     )
-    found: dict[str, int] = {row.sku: row.on_hand for row in rows}
+    return {row.sku: row.on_hand for row in rows}
+
+
+async def on_hand_at(
+    session: AsyncSession, *, location_id: str, skus: Collection[str], at: datetime
+) -> Mapping[str, int]:
+    """sku -> units that stood there at *at*, by the ledger; the rows are locked."""
+    found = await lock_rows(session, location_id=location_id, skus=skus)
     since = await session.execute(_SINCE, {"location_id": location_id, "skus": list(found), "at": at})
     for row in since:
         found[row.sku] -= int(row.moved)

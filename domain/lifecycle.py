@@ -87,6 +87,7 @@ FULFILLMENT: Table = {
     FulfillmentState.PACKED: {
         FulfillmentState.HANDED_OVER: Why("its last parcel left, or is scanned by the carrier"),
         FulfillmentState.REFUSED: Why("the warehouse refuses it after all"),
+        FulfillmentState.CANCELLED: Why("the warehouse refuses more units than there are"),
         FulfillmentState.DELIVERED: Why(_JUMP),
         FulfillmentState.UNDELIVERABLE: Why(_JUMP),
     },

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 
 import httpx
 import structlog
@@ -15,7 +14,7 @@ from db.listening import listen
 from db.session import create_sessions, dispose
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
-from workers.relays import OutboxRelay, Publisher, Relay, WebhookRelay
+from workers.relays import OutboxRelay, Publisher, Relay, WebhookRelay, waking
 from workers.wiring import create_worker, open_providers
 
 log = structlog.get_logger(__name__)
@@ -38,7 +37,7 @@ async def serve(config: settings.Settings) -> None:
             webhooks,
         ]
         tasks = [asyncio.create_task(relay.run(), name=relay.name) for relay in relays]
-        tasks.append(asyncio.create_task(listen(config.database_url, [names.WORK_CHANNEL], _wake(relays))))
+        tasks.append(asyncio.create_task(listen(config.database_url, [names.WORK_CHANNEL], waking(relays))))
         async with create_worker(client, sessions, providers, task_queue=config.task_queue):
             log.info("worker_ready", task_queue=config.task_queue)
             await _until_stopped(stop, tasks)
@@ -55,14 +54,6 @@ async def _until_stopped(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -
     stopped.cancel()
     for task in done:
         task.result()
-
-
-def _wake(relays: list[Relay]) -> Callable[[str, str], None]:
-    def heard(channel: str, payload: str) -> None:
-        for relay in relays:
-            relay.wake()
-
-    return heard
 
 
 def main() -> None:

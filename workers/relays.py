@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from contracts import views
 from db import heartbeats, outbox, publishing, webhooks
 from db.outbox import Outgoing
-from db.session import Sessions
+from db.session import Sessions, autocommit
 from db.webhooks import Delivery
 from domain.orders import Order
 from runtime.dispatch import MOST_ATTEMPTS, Dispatcher, EngineLost
@@ -27,6 +27,11 @@ log = structlog.get_logger(__name__)
 
 BEAT_EVERY = 4.0
 LONGEST_SLEEP = 2.0
+# How often a relay that is kept busy by announcements looks for what is due without one.
+LOOK_EVERY = 0.25
+MOST_ROWS = 100
+MOST_EVENTS = 500
+MOST_DELIVERIES = 50
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
@@ -34,11 +39,17 @@ class Relay(ABC):
     """Goes round while there is work, sleeps until there is more, and says that it is alive."""
 
     name: str
+    table: str
+    """The table whose new rows are its work."""
+    pace: float = 0.0
+    """Seconds that it waits after an announcement for more of them: a round costs the same for one row as for many."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._single = autocommit(sessions)
         self._woken = asyncio.Event()
         self._beat_at = 0.0
+        self._look_at = 0.0
 
     def wake(self) -> None:
         """There may be work now."""
@@ -46,17 +57,23 @@ class Relay(ABC):
 
     async def run(self) -> None:
         """For ever; the database going away is waited out."""
-        while True:
-            try:
-                self._woken.clear()
-                did = await self.work()
-                await self._beat()
-                if not did:
-                    await self._sleep()
-            except (DBAPIError, InterfaceError, OSError, TimeoutError) as error:
-                log.warning("relay_interrupted", relay=self.name, error=str(error)[:200])
-                await self.lose()
-                await asyncio.sleep(1.0)
+        try:
+            while True:
+                await self._round()
+        finally:
+            await self.lose()
+
+    async def _round(self) -> None:
+        try:
+            self._woken.clear()
+            did = await self.work()
+            await self._beat()
+            if not did:
+                await self._sleep()
+        except (DBAPIError, InterfaceError, OSError, TimeoutError) as error:
+            log.warning("relay_interrupted", relay=self.name, error=str(error)[:200])
+            await self.lose()
+            await asyncio.sleep(1.0)
 
     @abstractmethod
     async def work(self) -> bool:
@@ -71,25 +88,43 @@ class Relay(ABC):
         return None
 
     async def _sleep(self) -> None:
-        due_in = await self.next_due_in()
-        wait = LONGEST_SLEEP if due_in is None else min(LONGEST_SLEEP, max(0.02, due_in))
+        now = asyncio.get_running_loop().time()
+        wait = self._look_at - now
+        if wait <= 0:
+            due_in = await self.next_due_in()
+            self._look_at = now + LOOK_EVERY
+            wait = LONGEST_SLEEP if due_in is None else min(LONGEST_SLEEP, max(0.02, due_in))
         try:
             await asyncio.wait_for(self._woken.wait(), wait)
         except TimeoutError:
             return
+        await asyncio.sleep(self.pace)
 
     async def _beat(self) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._beat_at >= BEAT_EVERY:
-            async with self._sessions.begin() as session:
+            async with self._single() as session:
                 await heartbeats.beat(session, self.name)
             self._beat_at = now
+
+
+def waking(relays: Sequence[Relay]) -> Callable[[str, str], None]:
+    """What a listener calls with (channel, table): wakes the relays of that table, all of them for an empty name."""
+
+    def heard(_channel: str, table: str) -> None:
+        for relay in relays:
+            if table in ("", relay.table):
+                relay.wake()
+
+    return heard
 
 
 class OutboxRelay(Relay):
     """Tells the engine what the outbox holds, in order per workflow."""
 
     name = "outbox"
+    table = "outbox"
+    pace = 0.01
 
     def __init__(self, sessions: Sessions, dispatcher: Dispatcher) -> None:
         super().__init__(sessions)
@@ -97,21 +132,21 @@ class OutboxRelay(Relay):
 
     async def work(self) -> bool:
         """Send what is due."""
-        async with self._sessions.begin() as session:
-            rows = await outbox.claim(session, limit=100, lease=timedelta(seconds=15))
+        async with self._single() as session:
+            rows = await outbox.claim(session, limit=MOST_ROWS, lease=timedelta(seconds=15))
         if not rows:
             return False
         by_workflow: dict[str, list[Outgoing]] = defaultdict(list)
         for row in rows:
             by_workflow[row.workflow_id].append(row)
         sent = await asyncio.gather(*(self._send_in_order(queue) for queue in by_workflow.values()))
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             await outbox.finish(session, [outbox_id for ids in sent for outbox_id in ids])
-        return True
+        return len(rows) == MOST_ROWS
 
     async def next_due_in(self) -> float | None:
         """When a row that waits is due."""
-        async with self._sessions() as session:
+        async with self._single() as session:
             return await outbox.next_due_in(session)
 
     async def _send_in_order(self, rows: list[Outgoing]) -> list[int]:
@@ -145,6 +180,8 @@ class Publisher(Relay):
     """Stamps events with their place in the feed; one at a time over all workers."""
 
     name = "publisher"
+    table = "order_events"
+    pace = 0.05
 
     def __init__(self, sessions: Sessions, *, published: Callable[[], None]) -> None:
         super().__init__(sessions)
@@ -156,15 +193,15 @@ class Publisher(Relay):
         """Stamp what is committed, if this is the publisher."""
         if self._connection is None:
             engine = self._sessions.kw["bind"]
-            self._connection = await engine.connect()
-        async with self._connection.begin():
-            self._leads = self._leads or await publishing.become_publisher(self._connection)
-            if not self._leads:
-                return False
-            stamped = await publishing.stamp(self._connection, limit=500)
+            # Each statement by itself: the lock is the session's, and stamping is one statement.
+            self._connection = await engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+        self._leads = self._leads or await publishing.become_publisher(self._connection)
+        if not self._leads:
+            return False
+        stamped = await publishing.stamp(self._connection, limit=MOST_EVENTS)
         if stamped:
             self._published()
-        return stamped == 500
+        return stamped == MOST_EVENTS
 
     async def lose(self) -> None:
         """A lost connection lost the lock with it."""
@@ -179,6 +216,7 @@ class WebhookRelay(Relay):
     """Sends webhooks, signed, until they are taken: again after 1 s, doubling to 60 s."""
 
     name = "webhooks"
+    table = "webhook_deliveries"
 
     def __init__(self, sessions: Sessions, client: httpx.AsyncClient) -> None:
         super().__init__(sessions)
@@ -186,20 +224,20 @@ class WebhookRelay(Relay):
 
     async def work(self) -> bool:
         """Send what is due."""
-        async with self._sessions.begin() as session:
-            due = await webhooks.claim(session, limit=50, lease=timedelta(seconds=30))
+        async with self._single() as session:
+            due = await webhooks.claim(session, limit=MOST_DELIVERIES, lease=timedelta(seconds=30))
         if not due:
             return False
         taken = await asyncio.gather(*(self._deliver(delivery) for delivery in due))
-        async with self._sessions.begin() as session:
+        async with self._single() as session:
             await webhooks.delivered(
                 session, [delivery.delivery_id for delivery, ok in zip(due, taken, strict=True) if ok]
             )
-        return True
+        return len(due) == MOST_DELIVERIES
 
     async def next_due_in(self) -> float | None:
         """When a delivery that waits is due."""
-        async with self._sessions() as session:
+        async with self._single() as session:
             return await webhooks.next_due_in(session)
 
     async def _deliver(self, delivery: Delivery) -> bool:

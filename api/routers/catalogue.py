@@ -15,7 +15,7 @@ from api.openapi import CHANGE, READ, READ_ONE, takes
 from api.schemas.fields import NAME_PATTERN
 from api.schemas.inventory import LocationBody, ProductBody
 from api.schemas.policy import PolicyBody
-from api.schemas.views import LocationView, PolicyView, ProductView
+from api.schemas.stock_views import LocationView, PolicyView, ProductView
 from api.security import Call, needs
 from db import catalogue, policies
 from db.policies import RULES, StoredPolicy

@@ -1,7 +1,7 @@
 """Fulfillments over HTTP: what a warehouse has to do, and what it says it did."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import TypeAdapter
@@ -12,7 +12,6 @@ from api import cursors
 from api.answers import Answer, answer, json_response
 from api.body import read_raw, require_json
 from api.facts import check_fact, read_fact, to_fact, traces
-from api.fulfillment_views import fulfillment_view
 from api.once import once
 from api.openapi import CHANGE, READ, READ_ONE, Page, takes
 from api.schemas.fields import PathName
@@ -20,7 +19,7 @@ from api.schemas.queries import FulfillmentsQuery
 from api.schemas.views import AcceptedView, FulfillmentView
 from api.schemas.warehouse import FACT_BODIES
 from api.security import Call, needs
-from contracts import names
+from contracts import names, views
 from db import inbox
 from db.inbox import Incoming
 from db.reading import fulfillments
@@ -48,8 +47,20 @@ async def list_fulfillments(call: Warehouse, query: Annotated[FulfillmentsQuery,
         else (stored.released_at, stored.fulfillment_id)
         for stored in found
     ]
-    views = [fulfillment_view(stored) for stored in found]
-    return json_response(cursors.page(views, limit=query.limit, kind=kind, places=places))
+    items = [_view(stored) for stored in found]
+    return json_response(cursors.page(items, limit=query.limit, kind=kind, places=places))
+
+
+def _view(stored: StoredFulfillment) -> dict[str, Any]:
+    return views.fulfillment_view(
+        stored.order,
+        stored.order.fulfillment(stored.fulfillment_id),
+        order_ref=stored.order_ref,
+        priority=stored.priority,
+        ship_to=views.ship_to_view(name=stored.recipient, phone=stored.phone, address=stored.address),
+        gift=stored.gift,
+        products=stored.products,
+    )
 
 
 async def _by_priority(session: AsyncSession, query: FulfillmentsQuery, kind: str) -> list[StoredFulfillment]:
@@ -79,7 +90,7 @@ async def get_fulfillment(call: Warehouse, fulfillment_id: PathName) -> Response
         stored = await fulfillments.find_fulfillment(session, fulfillment_id)
     if stored is None:
         raise NotFound("there is no such fulfillment")
-    return json_response(fulfillment_view(stored))
+    return json_response(_view(stored))
 
 
 @router.post(

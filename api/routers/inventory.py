@@ -13,7 +13,7 @@ from api.once import once
 from api.openapi import CHANGE, READ, READ_ONE, Page, takes
 from api.schemas.inventory import AdjustmentBody, CountBody, ReceiptBody
 from api.schemas.queries import AvailabilityQuery, MovementsQuery, StockQuery
-from api.schemas.views import (
+from api.schemas.stock_views import (
     AdjustmentView,
     AvailabilityView,
     CountView,

@@ -1,5 +1,6 @@
 """Orders over HTTP: bring one, list, look, its request as it came, its timeline."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -20,8 +21,9 @@ from api.schemas.queries import OrdersQuery, PageQuery
 from api.schemas.views import EventView, OrderView
 from api.security import Call, needs
 from api.taking import Taken, may_bring, take
-from api.views import event_view, order_view
+from api.views import order_view
 from api.waiting import first_decision, preferred_wait
+from contracts import views
 from db import idempotency
 from db.reading import orders
 from db.reading.orders import OrderFilter
@@ -99,9 +101,9 @@ async def list_orders(call: Reader, query: Annotated[OrdersQuery, Query()]) -> R
     wanted = OrderFilter(sources=call.sources, phone=phone, **fields)
     async with call.context.sessions() as session:
         found = await orders.list_orders(session, wanted, limit=query.limit + 1, before=before)
-    views = [order_view(stored, call.context.settings) for stored in found]
+    items = [order_view(stored, call.context.settings) for stored in found]
     places = [(stored.order.received_at, stored.order.order_id) for stored in found]
-    return json_response(cursors.page(views, limit=query.limit, kind="orders", places=places))
+    return json_response(cursors.page(items, limit=query.limit, kind="orders", places=places))
 
 
 @router.get("/v1/orders/{order_id}", response_model=OrderView, responses=READ_ONE)
@@ -138,7 +140,7 @@ async def list_events(call: Reader, order_id: PathName, query: Annotated[PageQue
         found = await orders.list_events(session, order_id, limit=query.limit + 1, after=after)
     return json_response(
         cursors.page(
-            [event_view(event) for event in found],
+            [views.event_view(**asdict(event)) for event in found],
             limit=query.limit,
             kind="events",
             places=[(event.sequence,) for event in found],

@@ -233,7 +233,27 @@ class LinksView(TypedDict):
     temporal: str | None
 
 
-class OrderView(TypedDict):
+class AskedView(TypedDict):
+    """What the request said, its defaults filled in."""
+
+    customer: CustomerView
+    shipping_address: AddressView
+    billing_address: AddressView | None
+    ip_country: str | None
+    delivery: DeliveryView
+    gift: GiftView | None
+    prices_include_tax: bool
+    shipping_minor: int
+    shipping_discount_minor: int
+    shipping_tax_minor: int
+    total_minor: int
+    allow_backorder: bool
+    allow_split: bool
+    note: str | None
+    metadata: dict[str, Any]
+
+
+class OrderView(AskedView):
     """An order as it stands, with the request's fields."""
 
     order_id: str
@@ -253,21 +273,6 @@ class OrderView(TypedDict):
     related: list[RelatedView]
     currency: str
     service_level: ServiceLevel
-    customer: CustomerView
-    shipping_address: AddressView
-    billing_address: AddressView | None
-    ip_country: str | None
-    delivery: DeliveryView
-    gift: GiftView | None
-    prices_include_tax: bool
-    shipping_minor: int
-    shipping_discount_minor: int
-    shipping_tax_minor: int
-    total_minor: int
-    allow_backorder: bool
-    allow_split: bool
-    note: str | None
-    metadata: dict[str, Any]
     promise: PromiseView
     amounts: AmountsView
     payments: list[PaymentView]
@@ -374,128 +379,6 @@ class ProofView(TypedDict):
     signed_by: str | None
     signature_url: str | None
     photo_url: str | None
-
-
-class StockView(TypedDict):
-    """What one location holds of one sku."""
-
-    sku: str
-    location_id: str
-    on_hand: int
-    reserved: int
-    unavailable: int
-    safety_stock: int
-    available: int
-
-
-class MovementView(TypedDict):
-    """Why a stock row changed."""
-
-    movement_id: str
-    sku: str
-    location_id: str
-    kind: str
-    quantity: int
-    cause: str
-    actor: str
-    at: datetime
-
-
-class AvailabilityView(TypedDict):
-    """How much can be promised, and when it would leave."""
-
-    sku: str
-    country: str
-    available: int
-    ship_by: datetime | None
-
-
-class SkuQuantityView(TypedDict):
-    """Units of one sku."""
-
-    sku: str
-    quantity: int
-
-
-class ReceiptView(TypedDict):
-    """Goods that came in."""
-
-    location_id: str
-    reference: str
-    lines: list[SkuQuantityView]
-
-
-class SkuDeltaView(TypedDict):
-    """By how much one sku's stock changed."""
-
-    sku: str
-    delta: int
-
-
-class AdjustmentView(TypedDict):
-    """A correction of stock."""
-
-    adjustment_id: str
-    location_id: str
-    reason: str
-    lines: list[SkuDeltaView]
-
-
-class CountLineView(TypedDict):
-    """What was counted of one sku."""
-
-    sku: str
-    counted: int
-
-
-class CountView(TypedDict):
-    """A stock count."""
-
-    location_id: str
-    reference: str
-    counted_at: datetime
-    lines: list[CountLineView]
-
-
-class ProductView(TypedDict):
-    """What can be sold."""
-
-    sku: str
-    name: str
-    gtin: str | None
-    weight_g: int
-    length_mm: int
-    width_mm: int
-    height_mm: int
-    requires_shipping: bool
-    fast_moving: bool
-    safety_stock: int
-
-
-class LocationView(TypedDict):
-    """A place that holds stock."""
-
-    location_id: str
-    name: str
-    country: str
-    postal_code: str
-    city: str | None
-    address_lines: list[str]
-    latitude: float
-    longitude: float
-    timezone: str
-    priority: int
-    active: bool
-
-
-class PolicyView(TypedDict):
-    """A version of the business rules; durations are ISO 8601."""
-
-    version: int
-    effective_at: datetime
-    actor: str
-    profile: str
-    rules: dict[str, Any]
 
 
 class HealthView(TypedDict):

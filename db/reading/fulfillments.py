@@ -18,7 +18,7 @@ ORDER = TypeAdapter(Order)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFulfillment:
-    """A released fulfillment with what its warehouse needs; *gtins* by sku."""
+    """A released fulfillment with what its warehouse needs; *products* gives (name, gtin) by sku."""
 
     fulfillment_id: str
     order: Order
@@ -26,8 +26,7 @@ class StoredFulfillment:
     priority: int
     ship_by: datetime
     released_at: datetime
-    names: dict[str, str]
-    gtins: dict[str, str | None]
+    products: dict[str, tuple[str, str | None]]
     recipient: str | None
     phone: str | None
     address: dict[str, Any]
@@ -113,12 +112,10 @@ def _filtered(location_id: str | None, state: str | None) -> Select[Any]:
 
 async def _stored(session: AsyncSession, rows: Sequence[Any]) -> list[StoredFulfillment]:
     skus = {line["sku"] for row in rows for line in row.lines}
-    gtins: dict[str, str | None] = {}
+    products: dict[str, tuple[str, str | None]] = {}
     if skus:
-        gtins = {
-            row.sku: row.gtin
-            for row in await session.execute(select(Product.sku, Product.gtin).where(Product.sku.in_(skus)))
-        }
+        found = await session.execute(select(Product.sku, Product.name, Product.gtin).where(Product.sku.in_(skus)))
+        products = {row.sku: (row.name, row.gtin) for row in found}
     return [
         StoredFulfillment(
             fulfillment_id=row.fulfillment_id,
@@ -127,9 +124,8 @@ async def _stored(session: AsyncSession, rows: Sequence[Any]) -> list[StoredFulf
             priority=row.priority,
             ship_by=row.ship_by,
             released_at=row.released_at,
-            names={line["line_id"]: line["name"] for line in row.lines},
-            gtins=gtins,
-            recipient=row.shipping_address.get("name") or row.name,
+            products=products,
+            recipient=row.name,
             phone=row.phone,
             address=row.shipping_address,
             gift=row.gift,

@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '4s'")
     op.execute(
         "CREATE FUNCTION tell_of_work() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN PERFORM pg_notify('doorstep_work', ''); RETURN NULL; END $$"
+        " $$ BEGIN PERFORM pg_notify('doorstep_work', TG_TABLE_NAME); RETURN NULL; END $$"
     )
     op.execute(
         "CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS"

@@ -200,6 +200,7 @@ async def test_each_kind_of_fact_is_kept_and_queued(api: Api, fact: dict[str, An
     )
     assert payload["id"] == f"warehouse:LEEDS/{event_id}"
     assert (payload["kind"], payload["fulfillment_id"]) == (fact["kind"], fulfillment_id)
+    assert "traces" not in payload
 
 
 async def test_a_fact_is_kept_once(api: Api) -> None:

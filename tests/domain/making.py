@@ -55,29 +55,31 @@ def make_order(
     payments: Sequence[tuple[PaymentMethod, int]] | None = None,
     shipping: int = 495,
     rules: Rules = DEFAULT_RULES,
+    order_id: str = ORDER_ID,
+    now: datetime = NOW,
     **more: Any,
 ) -> Order:
     """An order as intake makes it; without *payments* one card pays everything."""
     total = sum(line[3] for line in lines) + shipping
     paid = payments if payments is not None else [(CARD, total)]
     order = Order(
-        order_id=ORDER_ID,
+        order_id=order_id,
         channel=Channel.WEB,
         source="default",
         currency="GBP",
         country="GB",
-        received_at=NOW,
+        received_at=now,
         lines=tuple(
             Line(line_id=line_id, sku=sku, quantity=quantity, unit_price_minor=worth // quantity, total_minor=worth)
             for line_id, sku, quantity, worth in lines
         ),
         payments=tuple(
-            Payment(payment_id=names.payment_id(ORDER_ID, place), method=method, amount_minor=amount)
+            Payment(payment_id=names.payment_id(order_id, place), method=method, amount_minor=amount)
             for place, (method, amount) in enumerate(paid, start=1)
         ),
         policy=Policy(version=1, rules=rules),
-        ship_by=NOW + timedelta(days=1),
-        deliver_by=NOW + timedelta(days=7),
+        ship_by=now + timedelta(days=1),
+        deliver_by=now + timedelta(days=7),
         service_level=ServiceLevel.STANDARD,
         shipping_minor=shipping,
         portions=tuple(

@@ -17,7 +17,7 @@ FOUND = settings(deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.gener
 SEEDS = st.integers(0, 2**32)
 
 
-@settings(FOUND, max_examples=120)
+@settings(FOUND, max_examples=300)
 @given(seed=SEEDS)
 def test_the_rules_hold_after_every_message_of_any_story(seed: int):
     note(f"seed {seed}")
@@ -27,7 +27,7 @@ def test_the_rules_hold_after_every_message_of_any_story(seed: int):
     check_collections(story.order)
 
 
-@settings(FOUND, max_examples=50)
+@settings(FOUND, max_examples=100)
 @given(seed=SEEDS)
 def test_a_closed_order_stays_closed_whatever_is_still_said(seed: int):
     note(f"seed {seed}")

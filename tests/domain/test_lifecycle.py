@@ -3,7 +3,8 @@
 import runpy
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ from domain.payments import payment_state
 from domain.vocabulary import EventKind, FulfillmentState, OrderState, ParcelState, PaymentState, TrackingStatus
 from tests.domain import chance, making
 from tests.domain.making import PREPAID, Carrier, Warehouse
-from tests.domain.story import Story, Watcher, released
+from tests.domain.story import Story, released
 
 ROOT = Path(__file__).parents[2]
 STATES: dict[str, type[StrEnum]] = {
@@ -54,7 +55,7 @@ class Observer:
         passed = [before.announced, *told]
         if passed[-1] is not after.announced:
             passed.append(after.announced)
-        self.seen["Order"] |= set(zip(passed, passed[1:], strict=False))
+        self.seen["Order"] |= set(pairwise(passed))
 
 
 def _states(order: Order) -> dict[str, dict[str, StrEnum]]:
@@ -86,18 +87,18 @@ def rare_stories(observer: Observer) -> Iterator[Callable[[], object]]:
         story.send(warehouse.refuses())
 
     for status in (None, TrackingStatus.IN_TRANSIT, TrackingStatus.DELIVERED, TrackingStatus.LOST):
-        yield lambda status=status: jump({"1": 6}, {"A": {"1": 6}}, status)
-        yield lambda status=status: jump(ALL, {"A": {"1": 6}}, status)
-        yield lambda status=status: jump(ALL, {"A": {"1": 6}, "B": {"2": 2}}, status)
+        yield partial(jump, {"1": 6}, {"A": {"1": 6}}, status)
+        yield partial(jump, ALL, {"A": {"1": 6}}, status)
+        yield partial(jump, ALL, {"A": {"1": 6}, "B": {"2": 2}}, status)
 
     def carried(*statuses: TrackingStatus) -> None:
         story, warehouse = packed({"A": ALL}, ALL)
         carrier = Carrier()
         story.send(warehouse.hands_over("A"), *(carrier.says(status) for status in statuses))
 
-    yield lambda: carried(TrackingStatus.LOST, TrackingStatus.IN_TRANSIT)
-    yield lambda: carried(TrackingStatus.LOST, TrackingStatus.RETURNED)
-    yield lambda: carried(TrackingStatus.LOST, TrackingStatus.DELIVERED)
+    yield partial(carried, TrackingStatus.LOST, TrackingStatus.IN_TRANSIT)
+    yield partial(carried, TrackingStatus.LOST, TrackingStatus.RETURNED)
+    yield partial(carried, TrackingStatus.LOST, TrackingStatus.DELIVERED)
 
     def found_again() -> None:
         story, warehouse = packed({"A": {"1": 6}, "B": {"2": 2}}, ALL)
@@ -112,22 +113,33 @@ def rare_stories(observer: Observer) -> Iterator[Callable[[], object]]:
         story.send(*(warehouse.picks(lines) for lines in picked))
         story.send(warehouse.misses(ALL), warehouse.refuses())
 
+    def more_refused_than_is_there() -> None:
+        story, warehouse = packed({"A": ALL}, ALL)
+        story.send(warehouse.refuses(lines={"1": 9, "2": 9}))
+
+    yield more_refused_than_is_there
     yield missing_then_refused
-    yield lambda: missing_then_refused({"1": 1})
-    yield lambda: missing_then_refused(ALL)
+    yield partial(missing_then_refused, {"1": 1})
+    yield partial(missing_then_refused, ALL)
 
     def refused(*, accepted: bool) -> None:
         story, warehouse = with_parcels()
         story.send(*([warehouse.accepts()] if accepted else []), warehouse.refuses())
 
-    yield lambda: refused(accepted=False)
-    yield lambda: refused(accepted=True)
+    yield partial(refused, accepted=False)
+    yield partial(refused, accepted=True)
 
     def gone_before_its_label() -> None:
         story, warehouse = with_parcels()
         story.send(warehouse.picks(ALL), warehouse.packs(), warehouse.hands_over("A"))
 
     yield gone_before_its_label
+
+    def refused_before_its_label() -> None:
+        story, warehouse = with_parcels()
+        story.send(warehouse.picks(ALL), warehouse.packs(), warehouse.refuses())
+
+    yield refused_before_its_label
 
 
 @cache
