@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What `doorstep up` is told, as in: make run ARGS="--no-demo --speed 5"
 ARGS ?=
 
-.PHONY: setup run test check format bench clean lock
+.PHONY: setup run test check format bench histories clean lock
 
 setup: $(STAMP)
 
@@ -51,6 +51,9 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Needs uv on PATH, and nothing of this machine (indexes, folders, names) gets into the files.
+histories: setup
+	DOORSTEP_RECORD_HISTORIES=missing $(BIN)/python -m pytest -q tests/replay
+
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock
