@@ -172,6 +172,15 @@ class ShippingActivities:
                 now=now,
             )
             if label is None:
+                # Nothing is live: never bought, or voided by a call of ours whose answer was lost.
+                await operations.settle(
+                    session,
+                    request.key,
+                    state=OperationState.DONE,
+                    result={"voided": asked.reference},
+                    reference=asked.reference,
+                    now=now,
+                )
                 return
             await operations.begin(
                 session,

@@ -145,7 +145,7 @@ async def _book(
     ]
     at: datetime = call.context.now()
     try:
-        await inventory.book(session, changes, cause=cause, actor=call.actor_id, at=at)
+        await inventory.book(session, changes, cause=cause, actor=call.actor_id, at=at, rows_exist=True)
     except IntegrityError as error:
         if sqlstate(error) != _CHECK_VIOLATION:
             raise

@@ -26,11 +26,18 @@ async def lock_stock(session: AsyncSession, skus: Sequence[str]) -> list[StockLe
 
 
 async def book(
-    session: AsyncSession, changes: Sequence[StockChange], *, cause: str, actor: str, at: datetime
+    session: AsyncSession,
+    changes: Sequence[StockChange],
+    *,
+    cause: str,
+    actor: str,
+    at: datetime,
+    rows_exist: bool = False,
 ) -> list[StockChange]:
     """Write *changes* to the ledger and their sums to the stock rows; answers those that were new.
 
-    Idempotent on (*cause*, kind, location, sku): a movement booked before changes nothing again.
+    Idempotent on (*cause*, kind, location, sku): a movement booked before changes nothing again. Rows that are missing are
+    made, unless the caller knows that *rows_exist*, which saves a statement.
 
     Raises:
         IntegrityError: a stock row would be oversold or negative.
@@ -38,7 +45,10 @@ async def book(
     merged = _merge(changes)
     if not merged:
         return []
-    await _lock_or_create(session, sorted({(change.location_id, change.sku) for change in merged}))
+    places = sorted({(change.location_id, change.sku) for change in merged})
+    if not rows_exist:
+        await make_rows(session, places)
+    await _lock(session, places)
     deltas = [DELTAS[change.kind] for change in merged]
     booked = await session.execute(
         _BOOK,
@@ -99,25 +109,25 @@ def _merge(changes: Sequence[StockChange]) -> list[StockChange]:
     ]
 
 
-async def _lock_or_create(session: AsyncSession, places: list[tuple[str, str]]) -> None:
-    """Lock the rows of *places* in order; the missing ones are made first, in the same order."""
-    locked = await session.execute(
+async def make_rows(session: AsyncSession, places: Sequence[tuple[str, str]]) -> None:
+    """Make the rows of (location, sku) that are missing, in order; to be called before the first of them is locked.
+
+    A row made after others were locked would be locked out of order, and two bookings could wait for each other.
+    """
+    rows = [{"location_id": location_id, "sku": sku} for location_id, sku in places]
+    await session.execute(insert(Stock).values(rows).on_conflict_do_nothing())
+
+
+async def _lock(session: AsyncSession, places: Sequence[tuple[str, str]]) -> None:
+    await session.execute(
         text(
-            "SELECT s.location_id, s.sku FROM stock s"
+            "SELECT s.sku FROM stock s"
             " JOIN unnest(CAST(:locations AS text[]), CAST(:skus AS text[])) AS w(location_id, sku)"
             " ON s.location_id = w.location_id AND s.sku = w.sku"
             " ORDER BY s.location_id, s.sku FOR UPDATE OF s"
         ),
         {"locations": [place[0] for place in places], "skus": [place[1] for place in places]},
     )
-    there = {(row.location_id, row.sku) for row in locked}
-    missing = [place for place in places if place not in there]
-    if missing:
-        await session.execute(
-            insert(Stock)
-            .values([{"location_id": location_id, "sku": sku} for location_id, sku in missing])
-            .on_conflict_do_nothing()
-        )
 
 
 async def levels(session: AsyncSession, *, sku: str | None = None, location_id: str | None = None) -> list[StockLevel]:

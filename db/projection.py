@@ -187,6 +187,7 @@ async def apply_stock(session: AsyncSession, order_id: str, effects: Sequence[St
             cause=cause,
             actor="order",
             at=at,
+            rows_exist=True,
         )
         if booked:
             await _take_reserved(session, order_id, effect)
@@ -234,7 +235,7 @@ async def give_back(session: AsyncSession, order_id: str, *, cause: str, at: dat
         StockChange(kind=MovementKind.UNRESERVED, location_id=row.location_id, sku=row.sku, quantity=row.quantity)
         for row in rows
     ]
-    await inventory.book(session, changes, cause=cause, actor="order", at=at)
+    await inventory.book(session, changes, cause=cause, actor="order", at=at, rows_exist=True)
     await session.execute(update(Reservation).where(Reservation.order_id == order_id).values(quantity=0))
 
 

@@ -96,4 +96,5 @@ async def promise(
         cause=step_key,
         actor="order",
         at=at,
+        rows_exist=True,
     )

@@ -9,6 +9,7 @@ from sqlalchemy import DateTime, bindparam, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import inventory
 from db.models import Location, Product, Stock, StockReference
 from domain.inventory import DELTAS
 
@@ -72,9 +73,7 @@ async def lock_rows(session: AsyncSession, *, location_id: str, skus: Collection
     A row made after others were locked would be locked out of order, and two bookings could wait for each other.
     """
     places = sorted({(location_id, sku) for sku in skus})
-    await session.execute(
-        insert(Stock).values([{"location_id": place, "sku": sku} for place, sku in places]).on_conflict_do_nothing()
-    )
+    await inventory.make_rows(session, places)
     rows = await session.execute(
         select(Stock.sku, Stock.on_hand)
         .where(tuple_(Stock.location_id, Stock.sku).in_(places))

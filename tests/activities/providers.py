@@ -123,7 +123,9 @@ class FakePayments:
         if key not in self._answers:
             taken = reference not in self._uncapturable
             answer: Captured | CaptureRefused = (
-                Captured(reference=reference, amount_minor=amount_minor) if taken else CaptureRefused(code="expired_card")
+                Captured(reference=reference, amount_minor=amount_minor)
+                if taken
+                else CaptureRefused(code="expired_card")
             )
             self._answers[key] = answer
             if isinstance(answer, Captured):

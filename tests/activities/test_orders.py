@@ -79,7 +79,9 @@ async def test_a_move_writes_value_row_timeline_and_parts_together(sessions: Ses
 
     assert await stored(sessions, order) == order
     (row,) = await rows(
-        sessions, "SELECT state, version, owner, next_step, last_sequence FROM orders WHERE order_id = :id", id=order.order_id
+        sessions,
+        "SELECT state, version, owner, next_step, last_sequence FROM orders WHERE order_id = :id",
+        id=order.order_id,
     )
     assert row == {
         "state": "fulfilling",
@@ -189,9 +191,7 @@ async def test_what_is_handed_over_leaves_the_shelf_once_with_its_scan(sessions:
     sku = fresh_sku()
     order = await released(sessions, sku)
     warehouse = warehouse_of(order)
-    packed = await told(
-        sessions, order, warehouse.picks({"1": 4}), warehouse.packs({"A": {"1": 4}}, own_label=True)
-    )
+    packed = await told(sessions, order, warehouse.picks({"1": 4}), warehouse.packs({"A": {"1": 4}}, own_label=True))
     carrier = making.Carrier()
 
     gone = await told(sessions, packed, carrier.says(TrackingStatus.PICKED_UP))

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -86,8 +85,9 @@ async def level(sessions: Sessions, location_id: str, sku: str) -> StockLevel:
     return found
 
 
-async def place(sessions: Sessions, order: Order, *, token: str | None = CANARIES["token"]) -> Order:
-    """*order* taken as the API takes it; nothing is started."""
+async def place(sessions: Sessions, order: Order, *, token: str | Sequence[str] | None = CANARIES["token"]) -> Order:
+    """*order* taken as the API takes it, with *token* for each payment, or one each; nothing is started."""
+    tokens = [token] * len(order.payments) if token is None or isinstance(token, str) else list(token)
     contact = Contact(
         name=CANARIES["name"],
         email=CANARIES["email"],
@@ -123,8 +123,8 @@ async def place(sessions: Sessions, order: Order, *, token: str | None = CANARIE
         event={},
         contact=contact,
         tokens=[
-            Token(payment_id=payment.payment_id, method=payment.method.value, token=token, reference=None)
-            for payment in order.payments
+            Token(payment_id=payment.payment_id, method=payment.method.value, token=found, reference=None)
+            for payment, found in zip(order.payments, tokens, strict=True)
         ],
     )
     async with sessions.begin() as session:
@@ -166,7 +166,3 @@ async def rows(sessions: Sessions, query: str, **values: Any) -> list[dict[str, 
     async with sessions() as session:
         return [dict(row) for row in (await session.execute(text(query), values)).mappings()]
 
-
-def columns(value: Any) -> dict[str, Any]:
-    """A dataclass as a mapping."""
-    return asdict(value)

@@ -134,12 +134,12 @@ async def _ledger_explains(sessions: Sessions, location_id: str, sku: str) -> No
         place=location_id,
     )
     on_hand = reserved = unavailable = 0
-    for place, movement in enumerate(moved):
+    for position, movement in enumerate(moved):
         delta, quantity = DELTAS[MovementKind(movement["kind"])], movement["quantity"]
         on_hand += delta.on_hand * quantity
         reserved += delta.reserved * quantity
         unavailable += delta.unavailable * quantity
-        last_of_booking = place + 1 == len(moved) or moved[place + 1]["cause"] != movement["cause"]
+        last_of_booking = position + 1 == len(moved) or moved[position + 1]["cause"] != movement["cause"]
         if last_of_booking:
             assert reserved >= 0
             assert unavailable >= 0

@@ -1,0 +1,1 @@
+"""Histories of every path, kept and replayed: yesterday's orders must run on today's code."""
