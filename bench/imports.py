@@ -1,6 +1,7 @@
 """The import of a data set through the HTTP API of a whole stack, until every order has ended."""
 
 import asyncio
+import importlib.util
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -71,6 +72,7 @@ async def _measure(data_set: Path, running: Stack, sessions: Sessions, say: Say)
     seconds = ended_at - before.at
     engine_client = await engine.connect_now(settings.load(running.environment))
     workflow_ids = [names.order_workflow_id(order_id) for order_id in await database.order_ids(sessions)]
+    findings = await _findings(running)
     return {
         "data_set": data_set.name,
         "orders": standing.orders,
@@ -84,8 +86,23 @@ async def _measure(data_set: Path, running: Stack, sessions: Sessions, say: Say)
         **_costs(before, after, standing.orders),
         "histories": asdict(await histories.lengths(engine_client, workflow_ids)),
         "load_average": load,
-        "good": standing.open == 0 and catalogue.failed + sent.failed == 0,
+        "findings": findings,
+        "good": standing.open == 0 and catalogue.failed + sent.failed == 0 and not findings,
     }
+
+
+async def _findings(running: Stack) -> list[str] | None:
+    """What the checker of the tests finds wrong with the stack; None where the tests are not there."""
+    if importlib.util.find_spec("tests.invariants") is None:
+        return None
+    from tests.fixtures.shop import Shop
+    from tests.invariants import check
+
+    async with Shop(lambda: running.info, running.data) as shop:
+        try:
+            return [str(finding) for finding in await check(shop)]
+        except AssertionError as unsettled:
+            return [str(unsettled)]
 
 
 async def _moment(running: Stack, sessions: Sessions) -> Moment:
@@ -135,5 +152,7 @@ def show(result: Mapping[str, Any]) -> list[str]:
         f"per order: {lengths['events_p50']} events (p50; max {lengths['events_max']}), {lengths['bytes_p50']} bytes of"
         f" history (max {lengths['bytes_max']}), {per_order['transactions']} transactions,"
         f" {per_order['rows_written']} rows written, {per_order['wal_bytes']:.0f} bytes of WAL",
+        "invariants: " + ("not checked" if result["findings"] is None else f"{len(result['findings'])} findings"),
+        *(result["findings"] or [])[:20],
         *result["failures"],
     ]

@@ -93,7 +93,12 @@ def summary(rounds: list[Round]) -> dict[str, Any]:
         "order_per_second": round(statistics.median(order), 2),
         "ratios": ratios,
         "ratio": round(statistics.median(ratios), 3),
+        "cpu_ratio": round(_cpu(rounds, "bare") / _cpu(rounds, "order"), 3),
     }
+
+
+def _cpu(rounds: list[Round], side: str) -> float:
+    return statistics.median(one.cpu_ms_per_order["all"] for one in rounds if one.side == side)
 
 
 def show(result: Mapping[str, Any]) -> list[str]:
@@ -113,6 +118,7 @@ def show(result: Mapping[str, Any]) -> list[str]:
     return [
         f"B2/B1 = {result['ratio']} (pairs {', '.join(map(str, result['ratios']))}; the bar is 0.8),"
         f" {plan['orders']} orders a round, {plan['lanes']} at a time",
+        f"the same by CPU time, which other work on the machine disturbs less: {result['cpu_ratio']}",
         *table(["side", "orders/s", "CPU ms per order", "load"], rows),
         *(
             f"{name}: {length['events_p50']} events, {length['bytes_p50']} bytes of history per order"

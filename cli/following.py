@@ -21,9 +21,9 @@ KEPT = ("state", "outcome", "version", "changed_at", "amounts", "waits", "waitin
 FEW = 12
 # What the pages did not show is asked for one by one, so many per poll.
 ONE_BY_ONE = 50
-# A poll may keep the API busy for a fifth of the time at most.
-REST_PER_POLL = 4.0
-LONGEST_REST = 15.0
+# A poll may keep the API busy for a tenth of the time at most.
+REST_PER_POLL = 9.0
+LONGEST_REST = 30.0
 # Seconds between polls: few at first, so that short runs end soon; more when nothing moves.
 FIRST_REST, USUAL_REST, IDLE_REST = 0.25, 1.0, 5.0
 

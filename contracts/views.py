@@ -10,7 +10,7 @@ from domain.orders import Fulfillment, Order, Parcel, fulfillment_state, parcel_
 
 def parcel_view(order: Order, parcel: Parcel) -> dict[str, Any]:
     """One parcel, as the order's and the fulfillment's views show it."""
-    contents = units.by_line(order.portions, units.Stage, parcel_id=parcel.parcel_id)
+    contents = units.by_line(order.portions, units.ANYWHERE, parcel_id=parcel.parcel_id)
     return {
         "parcel_id": parcel.parcel_id,
         "parcel_ref": parcel.parcel_ref,

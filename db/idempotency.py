@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -65,3 +65,12 @@ async def store(
         .where(IdempotencyKey.request_id == request_id)
         .values(status=status, headers=dict(headers), answer=answer)
     )
+
+
+async def forget_expired(session: AsyncSession, *, limit: int) -> int:
+    """Delete up to *limit* rows older than 30 days; answers how many."""
+    old = select(IdempotencyKey.request_id).where(IdempotencyKey.created_at < func.now() - KEPT).limit(limit)
+    gone = await session.execute(
+        delete(IdempotencyKey).where(IdempotencyKey.request_id.in_(old)).returning(IdempotencyKey.request_id)
+    )
+    return len(gone.all())

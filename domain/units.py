@@ -31,6 +31,7 @@ class Stage(StrEnum):
         return Bucket.AT_WAREHOUSE if self in AT_WAREHOUSE else Bucket(self.value)
 
 
+ANYWHERE = frozenset(Stage)
 AT_WAREHOUSE = frozenset({Stage.RELEASED, Stage.PICKED})
 NOT_LEFT = frozenset({Stage.RESERVED, Stage.RELEASED, Stage.PICKED, Stage.PACKED})
 WAITING = frozenset({Stage.OPEN, Stage.BACKORDERED}) | NOT_LEFT

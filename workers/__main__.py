@@ -14,7 +14,7 @@ from db.listening import listen
 from db.session import create_sessions, dispose
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
-from workers.relays import OutboxRelay, Publisher, Relay, WebhookRelay, waking
+from workers.relays import Housekeeper, OutboxRelay, Publisher, Relay, WebhookRelay, waking
 from workers.wiring import create_worker, open_providers
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ async def serve(config: settings.Settings) -> None:
             OutboxRelay(sessions, dispatcher),
             Publisher(sessions, published=webhooks.wake),
             webhooks,
+            Housekeeper(sessions),
         ]
         tasks = [asyncio.create_task(relay.run(), name=relay.name) for relay in relays]
         tasks.append(asyncio.create_task(listen(config.database_url, [names.WORK_CHANNEL], waking(relays))))

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook
 from temporalio.service import RPCError
 
 from contracts import views
-from db import heartbeats, outbox, publishing, webhooks
+from db import heartbeats, idempotency, outbox, publishing, webhooks
 from db.outbox import Outgoing
 from db.session import Sessions, autocommit
 from db.webhooks import Delivery
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 BEAT_EVERY = 4.0
 LONGEST_SLEEP = 2.0
+HOUSEKEEPING_EVERY = 600.0
+BATCH = 1000
 # How often a relay that is kept busy by announcements looks for what is due without one.
 LOOK_EVERY = 0.25
 MOST_ROWS = 100
@@ -296,3 +298,17 @@ class WebhookRelay(Relay):
             },
         }
         return orjson.dumps(payload), at
+
+
+class Housekeeper(Relay):
+    """Forgets what need not be kept: stored answers older than 30 days."""
+
+    name = "housekeeping"
+
+    async def work(self) -> bool:
+        """Delete a batch."""
+        async with self._sessions.begin() as session:
+            return await idempotency.forget_expired(session, limit=BATCH) == BATCH
+
+    async def _sleep(self) -> None:
+        await asyncio.sleep(HOUSEKEEPING_EVERY)

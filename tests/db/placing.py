@@ -165,4 +165,3 @@ async def rows(sessions: Sessions, query: str, **values: Any) -> list[dict[str, 
     """What *query* finds."""
     async with sessions() as session:
         return [dict(row) for row in (await session.execute(text(query), values)).mappings()]
-

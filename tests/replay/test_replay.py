@@ -30,6 +30,7 @@ from workflows.loop import Applier
 from workflows.orders import LIFE, OrderHands, OrderWorkflow
 
 FOLDER = Path(__file__).parent / "histories"
+ROOT = Path(__file__).parents[2]
 RECORD = os.environ.get("DOORSTEP_RECORD_HISTORIES", "")
 
 
@@ -52,7 +53,9 @@ async def test_record(path: str, database_url: str, temporal_server: str) -> Non
         await PATHS[path](shop)
         history = await shop.handle.fetch_history()
     FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{path}.json").write_text(history.to_json().replace(client.identity, "recorder") + "\n")
+    # Neither who recorded it nor where the program stood on that machine is kept.
+    content = history.to_json().replace(client.identity, "recorder").replace(f"{ROOT}/", "./")
+    (FOLDER / f"{path}.json").write_text(content + "\n")
     await dispose(sessions)
     assert (FOLDER / f"{path}.json").exists()
 

@@ -1,5 +1,6 @@
 """One order on a real engine and a real database: places it, plays warehouse and carrier, and looks at it."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -210,13 +211,15 @@ class Shop:
             order = await self.order()
             return order if true(order) else None
 
-        return await until(look, what)
+        found = await until(look, what)
+        assert found is not None  # what was waited for
+        return found
 
     async def columns(self) -> Mapping[str, Any]:
         """The order's row."""
         async with self.sessions() as session:
             rows = await session.execute(text("SELECT * FROM orders WHERE order_id = :id"), {"id": self.order_id})
-            return rows.mappings().one()
+            return dict(rows.mappings().one())
 
     async def kinds(self) -> list[str]:
         """The kinds of the order's events, in order."""
@@ -264,8 +267,6 @@ class Shop:
 @asynccontextmanager
 async def relaying(shop: Shop) -> AsyncIterator[OutboxRelay]:
     """A relay that sends what the outbox holds, while the block lasts."""
-    import asyncio
-
     relay = OutboxRelay(shop.sessions, Dispatcher(shop.sessions, shop.client, shop.task_queue))
     task = asyncio.create_task(relay.run())
     try:
