@@ -73,6 +73,11 @@ class DataFolder:
         (place / MARKER).write_text(f"{self.path}\n")
         write_private(self._place_file, json.dumps({"folder": str(place)}) + "\n")
 
+    def make_places(self) -> None:
+        """Make the folders for logs and for the world's data where they are missing."""
+        self.logs.mkdir(mode=0o700, exist_ok=True)
+        self.world_data.mkdir(mode=0o700, exist_ok=True)
+
     def clear(self) -> None:
         """Delete everything that the stack stored, here and in its PostgreSQL place."""
         place = self.postgres_place()
@@ -108,8 +113,7 @@ def open_folder(path: Path, *, fresh: bool = False) -> Iterator[DataFolder]:
         _lock(descriptor, folder.path)
         if fresh:
             folder.clear()
-        folder.logs.mkdir(mode=0o700, exist_ok=True)
-        folder.world_data.mkdir(mode=0o700, exist_ok=True)
+        folder.make_places()
         yield folder
     finally:
         os.close(descriptor)

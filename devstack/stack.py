@@ -314,6 +314,7 @@ async def start_stack(options: StackOptions, hooks: Hooks, say: Say) -> AsyncIte
         check_free(addresses(base_port, environ, load_or_create(folder.secrets)).own_ports())
         if options.fresh:
             folder.clear()
+            folder.make_places()
         credentials = load_or_create(folder.secrets)
         stack = Stack(
             options=options,

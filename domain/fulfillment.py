@@ -46,6 +46,7 @@ def _refuse(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Re
         change.order.portions, NOT_LEFT, fulfillment_id=fulfillment.fulfillment_id
     )
     cancelled = _cancel(change, fulfillment, wanted, reason, stages=(Stage.RELEASED, Stage.PICKED, Stage.PACKED))
+    _check_cash(change, fulfillment)
     if _over(change, fulfillment, wanted, cancelled):
         return True
     current = change.order.fulfillment(fulfillment.fulfillment_id)
@@ -53,6 +54,22 @@ def _refuse(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Re
         change.order = with_fulfillment(change.order, replace(current, refused=True))
     _tell(change, EventKind.FULFILLMENT_REFUSED, fact, reason=reason.value)
     return True
+
+
+def _check_cash(change: Change, fulfillment: Fulfillment) -> None:
+    """What a carrier collects is fixed when its parcel is packed: units refused after that leave it wrong for people to see."""
+    portions = change.order.portions
+    wrong = any(
+        parcel.collect_minor and units.count(portions, {Stage.CANCELLED}, parcel_id=parcel.parcel_id)
+        for parcel in change.order.parcels_of(fulfillment.fulfillment_id)
+    )
+    if wrong and units.count(portions, units.LEFT | NOT_LEFT):
+        open_case(
+            change,
+            AttentionCode.CAPTURE_FAILED,
+            fulfillment.fulfillment_id,
+            "units were refused after the cash to collect for them was fixed",
+        )
 
 
 def _pick(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Ready:

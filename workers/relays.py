@@ -41,8 +41,8 @@ class Relay(ABC):
     """Goes round while there is work, sleeps until there is more, and says that it is alive."""
 
     name: str
-    table: str
-    """The table whose new rows are its work."""
+    table: str = ""
+    """The table whose new rows are its work; none for a relay that nothing announces work to."""
     pace: float = 0.0
     """Seconds that it waits after an announcement for more of them: a round costs the same for one row as for many."""
 

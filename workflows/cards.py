@@ -79,6 +79,7 @@ def card(order: Order) -> str:
         *_parcels(order),
         "",
         "Last events (UTC):",
+        "",
         *(f"- {at:%d %b %H:%M:%S} {kind}" for at, kind in reversed(order.recent)),
     ]
     return "\n".join(rows)

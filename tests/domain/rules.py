@@ -7,10 +7,10 @@ from domain import payments, units
 from domain.attention import AttentionCode
 from domain.life import Applied, apply
 from domain.messages import CarrierFact, DueReached, Message, PaymentFact, WarehouseFact
-from domain.orders import PROVIDER_METHODS, Order, closed, order_state, parcel_state
+from domain.orders import PROVIDER_METHODS, Order, closed, order_state
 from domain.orders import quantities as buckets
 from domain.steps import next_steps
-from domain.vocabulary import OrderState, ParcelState, PaymentMethod, PaymentState
+from domain.vocabulary import OrderState, PaymentMethod, PaymentState
 from domain.waits import next_due, waits
 from runtime.wire import WireConverter
 
@@ -58,18 +58,9 @@ def check_money(order: Order) -> None:
         assert amounts.total_minor == 0
         contradicted = any(case.code == AttentionCode.CONTRADICTING_FACT for case in order.attention)
         assert amounts.captured_minor == 0 or contradicted, "only a carrier can have taken cash for what was cancelled"
-    if order_state(order) is OrderState.DELIVERED and _was_collected_right(order):
-        assert amounts.captured_minor == amounts.total_minor
-
-
-def _was_collected_right(order: Order) -> bool:
-    """Whether the carriers took what they were to take, and no parcel was given up after its amount was fixed.
-
-    What a parcel collects is fixed when it is packed; a parcel refused later takes its share of the cash with it.
-    """
-    cash = [parcel for parcel in order.parcels if parcel.collect_minor]
-    kept = all(parcel_state(order, parcel) is not ParcelState.CANCELLED for parcel in cash)
-    return kept and all(parcel.collected_minor in {None, parcel.collect_minor} for parcel in order.parcels)
+    if order_state(order) is OrderState.DELIVERED:
+        told = any(case.code == AttentionCode.CAPTURE_FAILED for case in order.attention)
+        assert amounts.captured_minor == amounts.total_minor or told, "the wrong amount was taken, and nobody is told"
 
 
 def check_collections(order: Order) -> None:

@@ -219,6 +219,28 @@ def test_the_wrong_amount_at_the_door_is_a_case():
     assert story.cases() == ["capture_failed"]
 
 
+@pytest.mark.parametrize("refused", [{"1": 1}, {"2": 2}])
+def test_cash_that_was_fixed_before_units_were_refused_is_a_case(refused: dict[str, int]):
+    story = released(making.make_order(payments=[(CASH, 2224)]))
+    warehouse = Warehouse()
+    story.send(warehouse.picks(ALL), warehouse.packs({"A": ALL}, own_label=True))
+
+    story.send(warehouse.refuses(lines=refused))
+
+    assert story.cases() == ["capture_failed"]
+
+
+def test_an_order_refused_whole_collects_nothing_and_needs_nobody():
+    story = released(making.make_order(payments=[(CASH, 2224)]))
+    warehouse = Warehouse()
+    story.send(warehouse.picks(ALL), warehouse.packs({"A": ALL}, own_label=True))
+
+    story.send(warehouse.refuses())
+
+    assert story.cases() == []
+    assert closed(story.order)
+
+
 def test_a_proof_is_remembered_whatever_comes_after():
     story = shipped()
     carrier = Carrier()

@@ -1,7 +1,7 @@
 """The checker itself: for every invariant, books that break it, and the finding that must name it."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +49,12 @@ def with_order(books: Books, changed: Row) -> Books:
     return replace(books, orders=tuple(orders))
 
 
+def with_rows(books: Books, name: str, rows: Iterable[Row]) -> Books:
+    """*books* with other rows called *name*."""
+    change: dict[str, Any] = {name: tuple(rows)}
+    return replace(books, **change)
+
+
 def in_order(state: str, change: Callable[[dict[str, Any]], None]) -> Corrupt:
     """The row of the order in *state*, changed."""
 
@@ -66,7 +72,7 @@ def without(name: str, **wanted: Any) -> Corrupt:
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
         gone = next(row for row in rows if _is(row, wanted))
-        return replace(books, **{name: tuple(row for row in rows if row is not gone)})
+        return with_rows(books, name, (row for row in rows if row is not gone))
 
     return corrupt
 
@@ -77,7 +83,7 @@ def twice(name: str, change: Mapping[str, Any] | None = None, **wanted: Any) -> 
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
         again = next(row for row in rows if _is(row, wanted))
-        return replace(books, **{name: (*rows, {**again, **(change or {})})})
+        return with_rows(books, name, (*rows, {**again, **(change or {})}))
 
     return corrupt
 
@@ -88,7 +94,7 @@ def changed(name: str, change: Mapping[str, Any], **wanted: Any) -> Corrupt:
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
         other = next(row for row in rows if _is(row, wanted))
-        return replace(books, **{name: tuple({**row, **change} if row is other else row for row in rows)})
+        return with_rows(books, name, ({**row, **change} if row is other else row for row in rows))
 
     return corrupt
 

@@ -22,9 +22,8 @@ async def handle_of(shop: Shop, order_id: str) -> WorkflowHandle[Any, Any]:
 
 async def card_of(shop: Shop, order_id: str) -> str:
     """The card that the UI shows now."""
-    metadata = await (await handle_of(shop, order_id)).query(
-        "__temporal_workflow_metadata", result_type=WorkflowMetadata
-    )
+    handle = await handle_of(shop, order_id)
+    metadata: WorkflowMetadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     return metadata.current_details
 
 

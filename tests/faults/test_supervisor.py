@@ -21,7 +21,7 @@ from tests.fixtures.shop import Shop
 from tests.fixtures.stack import LOCATIONS, SPEED, checked, remove
 from tests.fixtures.waiting import until
 
-WITHIN = 90.0
+WITHIN = 150.0
 
 
 class Up:
@@ -72,7 +72,7 @@ class Up:
 
 def _runs(pid: int) -> bool:
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
 
 

@@ -49,7 +49,8 @@ def _shown_is_true(books: Books, order: Row, captured: int) -> Iterator[Finding]
 
 
 def _total(order: Row) -> int:
-    return sum(line["total_minor"] for line in parts(order, "lines")) + int(order["snapshot"].get("shipping_minor", 0))
+    total: int = sum(line["total_minor"] for line in parts(order, "lines"))
+    return total + int(order["snapshot"].get("shipping_minor", 0))
 
 
 def _others(order: Row) -> int:
@@ -58,7 +59,8 @@ def _others(order: Row) -> int:
 
 
 def _all_left(order: Row) -> bool:
-    return count(order, LEFT) == sum(line["quantity"] for line in parts(order, "lines"))
+    ordered: int = sum(line["quantity"] for line in parts(order, "lines"))
+    return count(order, LEFT) == ordered
 
 
 def _provider_share(order: Row) -> Bounds:
