@@ -50,10 +50,11 @@ clean:
 	rm -rf $(VENV) build ./*.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Needs uv on PATH, and nothing of this machine (indexes, folders, names) gets into the files.
+# Records the history of every path that has none yet.
 histories: setup
 	DOORSTEP_RECORD_HISTORIES=missing $(BIN)/python -m pytest -q tests/replay
 
+# Needs uv on PATH, and nothing of this machine (indexes, folders, names) gets into the files.
 lock:
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header -q -o requirements.lock

@@ -28,9 +28,15 @@ Ready = bool
 
 
 def apply_warehouse_fact(change: Change, fact: WarehouseFact) -> Ready:
-    """Apply *fact*; False when its precondition is missing and it must be parked."""
-    fulfillment = change.order.fulfillment(fact.fulfillment_id)
-    return _MOVES[fact.kind](change, fulfillment, fact)
+    """Apply *fact*; False when its precondition is missing and it must be parked.
+
+    A warehouse knows only what was released, yet we may not: a release is committed before the workflow task that decided
+    it, and when that task is lost, the facts that came meanwhile are applied first.
+    """
+    found = [other for other in change.order.fulfillments if other.fulfillment_id == fact.fulfillment_id]
+    if not found or (found[0].released_at is None and change.order.outcome is None):
+        return False
+    return _MOVES[fact.kind](change, found[0], fact)
 
 
 def _accept(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Ready:

@@ -13,6 +13,7 @@ from domain.messages import (
     CaptureRefused,
     CarrierFact,
     DueReached,
+    Fact,
     LabelBooked,
     LabelRefused,
     LabelVoided,
@@ -77,6 +78,8 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
     _MOVES[type(message)](change, message)
     _try_parked(change)
     advance(change)
+    while _try_parked(change):  # What was released just now may have been told of before.
+        advance(change)
     if change.order == order:
         return Applied(order=order)
     return Applied(
@@ -106,17 +109,21 @@ def _cause(message: Message) -> Cause:
     return Cause(id=f"step/{message.step_key}", actor=ActorKind.SYSTEM)
 
 
-def _warehouse_fact(change: Change, fact: WarehouseFact) -> None:
-    if not apply_warehouse_fact(change, fact):
+def _fact(change: Change, fact: Fact) -> None:
+    if not _apply_fact(change, fact):
         _park(change, fact)
 
 
-def _carrier_fact(change: Change, fact: CarrierFact) -> None:
-    if not apply_carrier_fact(change, fact):
-        _park(change, fact)
+def _apply_fact(change: Change, fact: Fact) -> bool:
+    """Apply *fact*; False when its precondition is missing."""
+    if isinstance(fact, WarehouseFact):
+        return apply_warehouse_fact(change, fact)
+    if isinstance(fact, CarrierFact):
+        return apply_carrier_fact(change, fact)
+    return payment_fact(change, fact)
 
 
-def _park(change: Change, fact: WarehouseFact | CarrierFact) -> None:
+def _park(change: Change, fact: Fact) -> None:
     """Keep a fact that came too early; a hundred are kept, and the one too many is shown to people instead."""
     order = change.order
     seen = tuple(seen for seen in order.seen if seen != fact.id)
@@ -126,9 +133,10 @@ def _park(change: Change, fact: WarehouseFact | CarrierFact) -> None:
     change.order = replace(order, seen=seen, parked=(*order.parked, Parked(fact=fact, since=change.now)))
 
 
-def _try_parked(change: Change) -> None:
-    """Apply what was parked and can be applied now, until nothing more can."""
-    progress = True
+def _try_parked(change: Change) -> bool:
+    """Apply what was parked and can be applied now, until nothing more can; whether there was anything."""
+    before = change.order.parked
+    progress = bool(before)
     while progress:
         progress = False
         for parked in change.order.parked:
@@ -138,17 +146,13 @@ def _try_parked(change: Change) -> None:
             trial = Change(
                 order=_unparked(change.order, parked), now=change.now, cause=replace(cause, id=f"{cause.id}#parked")
             )
-            ready = (
-                apply_warehouse_fact(trial, fact)
-                if isinstance(fact, WarehouseFact)
-                else apply_carrier_fact(trial, fact)
-            )
-            if ready:
+            if _apply_fact(trial, fact):
                 change.order = trial.order
                 change.events += trial.events
                 change.effects += trial.effects
                 progress = True
                 break
+    return change.order.parked != before
 
 
 def _unparked(order: Order, parked: Parked) -> Order:
@@ -178,9 +182,9 @@ def _step_failed(change: Change, failure: StepFailed) -> None:
 
 
 _MOVES: Mapping[type, Callable[[Change, Any], None]] = {
-    WarehouseFact: _warehouse_fact,
-    CarrierFact: _carrier_fact,
-    PaymentFact: payment_fact,
+    WarehouseFact: _fact,
+    CarrierFact: _fact,
+    PaymentFact: _fact,
     StockReserved: stock_reserved,
     StockShort: stock_short,
     PaymentAuthorized: payment_authorized,

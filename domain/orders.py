@@ -7,7 +7,7 @@ from functools import cached_property, wraps
 from typing import TypeVar
 
 from domain import units
-from domain.messages import Allocation, CarrierFact, Decision, WarehouseFact
+from domain.messages import Allocation, Decision, Fact
 from domain.money import run_value
 from domain.policy import Policy
 from domain.units import Portion, Stage
@@ -158,7 +158,7 @@ class Outcome:
 class Parked:
     """A fact whose precondition is missing, tried again after each message."""
 
-    fact: WarehouseFact | CarrierFact
+    fact: Fact
     since: datetime
 
 

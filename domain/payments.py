@@ -207,6 +207,8 @@ def payment_state(order: Order, payment: Payment) -> PaymentState:
         if captured == 0:
             return PaymentState.AUTHORIZED
         return PaymentState.CAPTURED if captured >= payment.amount_minor else PaymentState.PARTIALLY_CAPTURED
+    if payment.amount_minor == 0:
+        return PaymentState.VOIDED if order.outcome is not None else PaymentState.AUTHORIZED
     mine = [a for a in order.authorizations if a.payment_id == payment.payment_id]
     states = {a.state for a in mine}
     for state in (PaymentState.DECLINED, PaymentState.ACTION_REQUIRED, PaymentState.EXPIRED):

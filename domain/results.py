@@ -39,11 +39,16 @@ from domain.vocabulary import (
 )
 
 
-def payment_fact(change: Change, fact: PaymentFact) -> None:
-    """The provider's word on an authorization that waits for the customer; on any other it changes nothing."""
+def payment_fact(change: Change, fact: PaymentFact) -> bool:
+    """The provider's word on an authorization that waits for the customer; on one that is settled it changes nothing.
+
+    False when we do not know yet that the customer must act, and it must be parked: a lost workflow task forgets that.
+    """
     found = [a for a in change.order.authorizations if a.authorization_id == fact.authorization_id]
+    if change.order.outcome is None and (not found or found[0].state is PaymentState.PENDING):
+        return False
     if not found or found[0].state is not PaymentState.ACTION_REQUIRED or found[0].void_since is not None:
-        return
+        return True
     authorization = found[0]
     if fact.outcome == "authorized":
         _authorized(change, authorization, fact.reference or authorization.reference, fact.expires_at)
@@ -52,6 +57,7 @@ def payment_fact(change: Change, fact: PaymentFact) -> None:
         expire_payment(change, authorization)
     else:
         _decline(change, authorization, fact.code or "authentication_failed")
+    return True
 
 
 def stock_reserved(change: Change, result: StockReserved) -> None:

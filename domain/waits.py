@@ -92,7 +92,7 @@ def _payments(order: Order) -> Iterator[Wait]:
     rules = order.policy.rules
     for authorization in order.authorizations:
         step, owner, since = "", Role.PAYMENTS, authorization.requested_at
-        overdue = AttentionCode.PAYMENT_UNREACHABLE
+        overdue: AttentionCode | None = AttentionCode.PAYMENT_UNREACHABLE
         due_at = since + rules.payment_patience
         if authorization.state is PaymentState.ACTION_REQUIRED and authorization.void_since is None:
             step, owner, overdue = "confirm_payment", Role.CUSTOMER, AttentionCode.PAYMENT_ACTION_REQUIRED
@@ -106,6 +106,8 @@ def _payments(order: Order) -> Iterator[Wait]:
             step = "authorize_payment"
         elif capture_amount(order, authorization):
             step = "capture_payment"
+            # A refused capture stands open as a case of its own.
+            overdue = None if authorization.capture_refused else overdue
             since = _last_heard(order, since)
             due_at = since + rules.payment_patience
         else:

@@ -281,3 +281,9 @@ def test_a_hold_is_taken_once_when_its_last_parcel_left():
     (step,) = _captures(story)
     assert step.amount_minor == 2224
     assert _captures(story.send(done(story.order, step))) == []
+
+
+def test_a_payment_of_nothing_waits_for_nothing():
+    order = making.make_order(payments=[(CARD, 2224), (CARD, 0)])
+
+    assert payments.payment_state(order, order.payments[1]) is PaymentState.AUTHORIZED
