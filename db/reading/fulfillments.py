@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, Text, cast, func, select, tuple_
+from sqlalchemy import Select, Text, bindparam, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -33,6 +34,7 @@ class StoredFulfillment:
     gift: dict[str, Any] | None
 
 
+@cache
 def _query() -> Select[Any]:
     newer = aliased(OrderContact)
     newest = (
@@ -61,9 +63,14 @@ def _query() -> Select[Any]:
     )
 
 
+@cache
+def _one() -> Select[Any]:
+    return _query().where(FulfillmentRow.fulfillment_id == bindparam("fulfillment_id"))
+
+
 async def find_fulfillment(session: AsyncSession, fulfillment_id: str) -> StoredFulfillment | None:
     """The released fulfillment with that id."""
-    rows = (await session.execute(_query().where(FulfillmentRow.fulfillment_id == fulfillment_id))).all()
+    rows = (await session.execute(_one(), {"fulfillment_id": fulfillment_id})).all()
     found = await _stored(session, rows)
     return found[0] if found else None
 

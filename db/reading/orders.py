@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
@@ -73,6 +74,7 @@ _CONTACT_FIELDS = (
 )
 
 
+@cache
 def _query() -> Select[Any]:
     newer = aliased(OrderContact)
     newest = (
@@ -119,9 +121,14 @@ def _stored(row: Any) -> StoredOrder:
     )
 
 
+@cache
+def _one() -> Select[Any]:
+    return _query().where(OrderRow.order_id == bindparam("order_id"))
+
+
 async def find_order(session: AsyncSession, order_id: str) -> StoredOrder | None:
     """The order with that id."""
-    row = (await session.execute(_query().where(OrderRow.order_id == order_id))).one_or_none()
+    row = (await session.execute(_one(), {"order_id": order_id})).one_or_none()
     return None if row is None else _stored(row)
 
 

@@ -201,7 +201,7 @@ def _label_forgotten(order: dict[str, Any]) -> None:
 
 def _left_before_it_was_paid(order: dict[str, Any]) -> None:
     for parcel in order["snapshot"]["parcels"]:
-        parcel["handed_over_at"] = "2020-01-01T00:00:00Z"
+        parcel["heard_at"] = "2020-01-01T00:00:00Z"
 
 
 def _believes_in_no_capture(order: dict[str, Any]) -> None:

@@ -147,10 +147,11 @@ def goods_leave_only_against_held_money(books: Books) -> Iterator[Finding]:
     """Invariant 7: by the world's clock and by our timeline."""
     for order in books.orders:
         held_at = {e["key"]: e["at"] for e in books.of_order(order["order_id"], "authorization")}
+        # By our own clock: when it left is the reporter's word.
         left_at = {
-            parcel["fulfillment_id"]: parcel["handed_over_at"]
+            parcel["fulfillment_id"]: parcel["heard_at"]
             for parcel in reversed(parts(order, "parcels"))
-            if parcel.get("handed_over_at")
+            if parcel.get("heard_at")
         }
         for authorization in parts(order, "authorizations"):
             left = left_at.get(authorization["fulfillment_id"])

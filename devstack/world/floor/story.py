@@ -23,10 +23,10 @@ from devstack.world.store import Store
 
 log = structlog.get_logger()
 JOB = "floor_story"
-FIRST_POLL_SECONDS = 0.4
+FIRST_POLL_SECONDS = 1.5
 # A label that the world itself sells ends the wait at once; the poll is for all other ways to get one.
 LONGEST_POLL_SECONDS = 60.0
-POLL_GROWTH = 1.6
+POLL_GROWTH = 3.0
 LABEL_LEAD_SECONDS = 0.1
 WORKER = "p-1"
 OVER = frozenset(("cancelled", "refused", "handed_over", "delivered", "undeliverable"))
