@@ -11,6 +11,7 @@ from tests.fixtures.shop import Shop
 
 BUYERS, UNITS = 200, 50
 CALLERS = 50
+CARTS = 24
 
 
 async def test_fifty_units_are_promised_to_exactly_fifty_of_two_hundred_buyers(shop: Shop):
@@ -33,11 +34,11 @@ async def test_carts_that_name_the_same_goods_in_opposite_order_never_lock_each_
         mine = skus if place % 2 else skus[::-1]
         return bodies.order([bodies.line(sku, 1) for sku in mine], payments=[bodies.prepaid()])
 
-    answers = await asyncio.gather(*(shop.post(cart(place)) for place in range(40)))
+    answers = await asyncio.gather(*(shop.post(cart(place)) for place in range(CARTS)))
 
-    assert Counter(answer.status_code for answer in answers) == {201: 40}
+    assert Counter(answer.status_code for answer in answers) == {201: CARTS}
     ends = await shop.until_over([answer.json()["order_id"] for answer in answers], within=60)
-    assert Counter(view["state"] for view in ends.values()) == {"delivered": 40}
+    assert Counter(view["state"] for view in ends.values()) == {"delivered": CARTS}
 
 
 async def test_one_key_fifty_times_at_once_is_one_order_and_one_authorization(shop: Shop):
