@@ -147,9 +147,12 @@ def collection_at_door(order: Order, fulfillment: Fulfillment, packed: dict[str,
     start += _prefix_worth(order, fulfillment, before)
     after = {line_id: before.get(line_id, 0) + packed.get(line_id, 0) for line_id in {*before, *packed}}
     end = fulfillment_start(order, fulfillment.fulfillment_id) + _prefix_worth(order, fulfillment, after)
-    first = not any(parcel_state(order, parcel) is not ParcelState.CANCELLED for parcel in order.parcels)
-    shipping: Range = (0, order.shipping_minor if first else 0)
-    return sum(overlap(found, (start, end)) + overlap(found, shipping) for found in ranges)
+    live = [parcel for parcel in order.parcels if parcel_state(order, parcel) is not ParcelState.CANCELLED]
+    shipping: Range = (0, 0 if live else order.shipping_minor)
+    wanted = sum(overlap(found, (start, end)) + overlap(found, shipping) for found in ranges)
+    # Units refused from a parcel leave what it collects as it is, and the next units must not be paid for again.
+    left = sum(found[1] - found[0] for found in ranges) - sum(parcel.collect_minor for parcel in live)
+    return max(0, min(wanted, left))
 
 
 def _prefix_worth(order: Order, fulfillment: Fulfillment, counts: dict[str, int]) -> int:
