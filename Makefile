@@ -29,8 +29,11 @@ $(STAMP): requirements.lock
 run: setup
 	@exec $(BIN)/doorstep up $(ARGS)
 
+# What check has run is not run again.
+FAST := tests/domain tests/contracts tests/devstack/test_schema.py
+
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(FAST))
 
 check: setup
 	$(BIN)/ruff format --check .
