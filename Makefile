@@ -40,7 +40,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/python -m pytest -q $(wildcard tests/domain tests/contracts) tests/devstack/test_schema.py
+	$(BIN)/python -m pytest -q $(FAST)
 
 format: setup
 	$(BIN)/ruff format .
