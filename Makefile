@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # What `doorstep up` is told, as in: make run ARGS="--no-demo --speed 5"
 ARGS ?=
 
-.PHONY: setup run test check format bench histories clean lock
+.PHONY: setup run test faults check format bench histories clean lock
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ FAST := tests/domain tests/contracts tests/devstack/test_schema.py
 
 test: check
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(FAST))
+
+# The whole fault matrix; `make test` runs one fault of each kind.
+faults: setup
+	$(BIN)/python -m pytest -m faults tests/faults
 
 check: setup
 	$(BIN)/ruff format --check .

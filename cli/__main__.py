@@ -120,6 +120,8 @@ def main() -> None:
         status = 0
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except KeyboardInterrupt:
+        status = 130
     leave(status)
 
 

@@ -93,12 +93,11 @@ class DataFolder:
 
 
 @contextlib.contextmanager
-def open_folder(path: Path, *, fresh: bool = False) -> Iterator[DataFolder]:
+def open_folder(path: Path) -> Iterator[DataFolder]:
     """The data folder at *path*, made if need be and locked until the end of the block.
 
     Args:
         path: a new or empty folder, or one that an earlier stack made.
-        fresh: delete what an earlier stack stored.
 
     Raises:
         StackError: the folder is somebody else's, cannot be written, or another stack runs on it.
@@ -111,8 +110,6 @@ def open_folder(path: Path, *, fresh: bool = False) -> Iterator[DataFolder]:
         raise StackError(f"{folder.path} cannot be used as data folder: {error.strerror}") from error
     try:
         _lock(descriptor, folder.path)
-        if fresh:
-            folder.clear()
         folder.make_places()
         yield folder
     finally:

@@ -69,10 +69,13 @@ class Tuning(TypedDict):
 
 
 def tuning(max_cached_workflows: int = 2000) -> Tuning:
-    """The order worker's options, which `make bench` gives the bare workflow too."""
+    """The order worker's options, which `make bench` gives the bare workflow too.
+
+    A workflow task keeps its slot while its local writes run, so there are more slots than the machine has cores.
+    """
     return Tuning(
         max_cached_workflows=max_cached_workflows,
-        max_concurrent_workflow_tasks=4 if max_cached_workflows else 2,
+        max_concurrent_workflow_tasks=8 if max_cached_workflows else 2,
         max_concurrent_activities=40,
         max_concurrent_local_activities=20,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(initial=2, maximum=8),

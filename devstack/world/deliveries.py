@@ -77,12 +77,13 @@ class Deliveries:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def hasten(self, id: str, delay: float) -> None:
-        """The job *id*, if it waits, is due in *delay* seconds at the latest."""
+    def hasten(self, id: str, delay: float, **changes: Any) -> None:
+        """The job *id*, if it waits, is due in *delay* seconds at the latest, and its body has *changes*."""
         job, timer = self._waiting.get(id, (None, None))
-        if job is not None and timer is not None and timer.when() > asyncio.get_running_loop().time() + delay:
+        if job is not None and timer is not None:
             timer.cancel()
-            self._wait(replace(job, due_at=time.time() + delay))
+            due_at = min(job.due_at, time.time() + delay)
+            self._wait(replace(job, due_at=due_at, body=job.body | changes))
 
     def _wait(self, job: Job) -> None:
         if self._stopped:

@@ -48,10 +48,10 @@ class Running:
         self.process: subprocess.Popen[bytes] | None = None
         self.client = httpx.Client(trust_env=False, timeout=5)
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Start it and wait until the API answers and the stack is named."""
         with self.output.open("ab") as output:
-            command = words(self.data, self.base_port)
+            command = words(self.data, self.base_port, *more)
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self._until(self._healthy, "the API did not answer")
         self._until((self.data / "stack.json").exists, "the stack was not named")
@@ -161,6 +161,10 @@ def test_a_stack_starts_is_named_stops_cleanly_and_goes_on(running: Running):
 
     running.start()
     assert running.info()["keys"] == info["keys"]
+
+    assert running.stop() == 0
+    running.start("--fresh")
+    assert set(running.info()["keys"].values()).isdisjoint(info["keys"].values())
 
 
 def test_a_child_that_dies_is_back_and_named_and_a_killed_up_leaves_nobody(running: Running):

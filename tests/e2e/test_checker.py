@@ -71,7 +71,7 @@ def without(name: str, **wanted: Any) -> Corrupt:
 
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
-        gone = next(row for row in rows if _is(row, wanted))
+        gone = _first(books, rows, wanted)
         return with_rows(books, name, (row for row in rows if row is not gone))
 
     return corrupt
@@ -82,7 +82,7 @@ def twice(name: str, change: Mapping[str, Any] | None = None, **wanted: Any) -> 
 
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
-        again = next(row for row in rows if _is(row, wanted))
+        again = _first(books, rows, wanted)
         return with_rows(books, name, (*rows, {**again, **(change or {})}))
 
     return corrupt
@@ -93,7 +93,7 @@ def changed(name: str, change: Mapping[str, Any], **wanted: Any) -> Corrupt:
 
     def corrupt(books: Books) -> Books:
         rows = getattr(books, name)
-        other = next(row for row in rows if _is(row, wanted))
+        other = _first(books, rows, wanted)
         return with_rows(books, name, ({**row, **change} if row is other else row for row in rows))
 
     return corrupt
@@ -104,8 +104,12 @@ def of(state: str, corrupt: Callable[[str], Corrupt]) -> Corrupt:
     return lambda books: corrupt(one(books, state)["order_id"])(books)
 
 
-def _is(row: Row, wanted: Mapping[str, Any]) -> bool:
-    return all(row[name] == value for name, value in wanted.items())
+def _first(books: Books, rows: Iterable[Row], wanted: Mapping[str, Any]) -> Row:
+    """The first of *rows* that is like *wanted*: the delivered order's if there is one, else one of no order's own."""
+    like = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    delivered = one(books, "delivered")["order_id"]
+    ours = [row for row in like if delivered in {row.get("order_id"), str(row.get("cause")).split("/", 1)[0]}]
+    return (ours or like)[0]
 
 
 def in_engine(state: str, **change: Any) -> Corrupt:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.faults.conftest import Site, plain
 from tests.fixtures import bodies
@@ -15,7 +16,7 @@ from tests.fixtures.shop import Shop
 from tests.fixtures.waiting import until
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
-SAMPLE, SEED, WORKER_DEATHS = 40, 7, 3
+SAMPLE, SEED, WORKER_DEATHS = 40, 7, 2
 # An activity that died with its worker is tried again when its time is up: after 30 s where a carrier is asked.
 WITHIN = 150.0
 
@@ -119,6 +120,7 @@ async def test_an_api_that_dies_right_after_its_commit_has_taken_the_order(site:
     assert plain(view) == ("delivered", 500)
 
 
+@pytest.mark.long
 async def test_an_api_that_dies_under_load_loses_no_order_it_has_answered(site: Site):
     shop = site.shop
     sku = await shop.product(100)
@@ -183,6 +185,7 @@ async def test_a_database_that_is_killed_and_comes_back_has_lost_nothing(site: S
     assert {plain(view) for view in ends.values()} == {("delivered", 500)}
 
 
+@pytest.mark.long
 async def test_the_outside_world_is_killed_and_remembers_what_it_did(site: Site):
     shop = site.shop
     sku = await shop.product(50)

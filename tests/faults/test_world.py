@@ -32,10 +32,10 @@ async def well_again(site: Site) -> AsyncIterator[None]:
     "faults",
     [
         pytest.param({"latency_ms": 300}, id="slow"),
-        pytest.param({"fail_next": 8, "fail_status": 500}, id="500"),
-        pytest.param({"fail_next": 8, "fail_status": 429}, id="429"),
-        pytest.param({"fail_next": 4, "fail_status": 503}, id="503"),
-        pytest.param({"timeout_before_next": 6}, id="silent before the work"),
+        pytest.param({"fail_next": 5, "fail_status": 500}, id="500"),
+        pytest.param({"fail_next": 8, "fail_status": 429}, id="429", marks=pytest.mark.long),
+        pytest.param({"fail_next": 4, "fail_status": 503}, id="503", marks=pytest.mark.long),
+        pytest.param({"timeout_before_next": 6}, id="silent before the work", marks=pytest.mark.long),
         pytest.param({"timeout_after_next": 6}, id="silent after the work"),
     ],
 )
@@ -78,6 +78,7 @@ async def test_a_provider_that_is_away_too_long_is_a_case_that_closes_itself(sit
     assert kinds.index("attention.opened") < kinds.index("payment.authorized") < kinds.index("attention.resolved")
 
 
+@pytest.mark.long
 async def test_a_payment_that_was_given_up_while_its_answer_was_lost_is_given_back(site: Site):
     """The hold is made, its answer is lost, and the other payment of the order is declined meanwhile."""
     shop = site.shop

@@ -74,7 +74,8 @@ class Floor:
     def label_bought(self, order_id: str) -> None:
         """A label of that order was printed: whoever waits for one looks soon."""
         for id in self._waiting.get(order_id, ()):
-            self._deliveries.hasten(id, LABEL_LEAD_SECONDS)
+            # Polls begin anew: the label is at the door, even if the order is slow to say so.
+            self._deliveries.hasten(id, LABEL_LEAD_SECONDS, polls=0)
 
     async def go_on(self, job: Job) -> Job | None:
         """The next step of a story; one that our API refuses ends there."""
