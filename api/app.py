@@ -10,19 +10,35 @@ from temporalio.client import Client
 from api import errors, openapi
 from api.context import Context
 from api.metrics import Measure, Metrics
-from api.routers import catalogue, fulfillment, insight, inventory, orders, payments, shipping
+from api.routers import catalogue, commands, events, fulfillment, insight, inventory, orders, payments, shipping
 from api.routers.payments import StripeEvent
 from api.schemas.carriers import TrackingBody
+from api.schemas.commands import CancelBody, HoldBody, NoteBody, ReleaseBody, ResolveBody
 from api.schemas.inventory import AdjustmentBody, CountBody, LocationBody, ProductBody, ReceiptBody
-from api.schemas.orders import OrderBody
+from api.schemas.orders import AddressBody, OrderBody
 from api.schemas.policy import PolicyBody
 from api.schemas.warehouse import FACT_BODIES
 from db.session import Sessions, create_sessions
 from runtime.settings import Settings
 
-ROUTERS = (orders.router, fulfillment.router, shipping.router, payments.router, inventory.router, catalogue.router)
+ROUTERS = (
+    orders.router,
+    commands.router,
+    events.router,
+    fulfillment.router,
+    shipping.router,
+    payments.router,
+    inventory.router,
+    catalogue.router,
+)
 BODIES = (
     OrderBody,
+    CancelBody,
+    HoldBody,
+    ReleaseBody,
+    AddressBody,
+    ResolveBody,
+    NoteBody,
     *FACT_BODIES,
     TrackingBody,
     StripeEvent,

@@ -1,6 +1,7 @@
 """What every request of one API process shares: settings, database, engine, keys; opened late, closed once."""
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +14,7 @@ from temporalio.service import RPCError
 from api.decisions import Decisions
 from api.geography import Geography, load
 from api.keyring import KeyRing
+from api.streams.hub import Hub
 from db.session import Sessions, dispose
 from runtime import engine
 from runtime.dispatch import Dispatcher
@@ -33,6 +35,7 @@ class Context:
         self.sessions = sessions
         self.keys = KeyRing(sessions)
         self.decisions = Decisions(settings.database_url)
+        self.streams = Hub(sessions, settings.database_url)
         self.documents = DocumentStore(sessions)
         self._client = client
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,6 +48,10 @@ class Context:
     def now(self) -> datetime:
         """The time, aware."""
         return datetime.now(UTC)
+
+    def random_id(self) -> str:
+        """An id for what the caller did not name."""
+        return os.urandom(32).hex()
 
     async def client(self) -> Client:
         """The engine's client; it connects by itself when it is first used."""
@@ -75,5 +82,6 @@ class Context:
         """Let what runs finish, then let go of every connection."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=2 * START_WITHIN)
+        await self.streams.close()
         await self.decisions.close()
         await dispose(self.sessions)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from api.context import Context
 from db.keys import Key
@@ -75,3 +76,9 @@ def needs(*scopes: Scope) -> Callable[..., Awaitable[Call]]:
         )
 
     return identify
+
+
+async def still_good(call: Call) -> bool:
+    """Whether the key of a call that lasts is still there, with the scopes and sources that it had."""
+    _, secret = get_authorization_scheme_param(call.request.headers.get("authorization"))
+    return await call.context.keys.find(secret) == call.key

@@ -41,7 +41,7 @@ def up(
         bool, typer.Option("--hands-off", help="Floor and carriers do nothing by themselves: you play them.")
     ] = False,
     base_port: Annotated[
-        int, typer.Option(min=1, max=65_531, help="The API's port; the four after it are used too.")
+        int, typer.Option(min=1, max=65_530, help="The API's port; the five after it are used too.")
     ] = DEFAULT_BASE_PORT,
 ) -> None:
     """Start everything on this machine: database, engine, outside world, API and worker; Ctrl-C stops it."""

@@ -7,6 +7,19 @@ ORDER_WORKFLOW = "OrderWorkflow"
 WAREHOUSE_FACT = "warehouse_fact"
 CARRIER_FACT = "carrier_fact"
 PAYMENT_FACT = "payment_fact"
+CANCEL_ORDER = "cancel_order"
+PLACE_HOLD = "place_hold"
+RELEASE_HOLD = "release_hold"
+CHANGE_ADDRESS = "change_address"
+RESOLVE_CASE = "resolve_case"
+UPDATES = {
+    "CancelOrder": CANCEL_ORDER,
+    "PlaceHold": PLACE_HOLD,
+    "ReleaseHold": RELEASE_HOLD,
+    "ChangeAddress": CHANGE_ADDRESS,
+    "ResolveCase": RESOLVE_CASE,
+}
+"""The update that takes each kind of command."""
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -73,3 +86,5 @@ SEARCH_ATTRIBUTES = {
 
 DECIDED_CHANNEL = "doorstep_orders"
 WORK_CHANNEL = "doorstep_work"
+EVENTS_CHANNEL = "doorstep_events"
+PUBLISHED_CHANNEL = "doorstep_published"

@@ -52,7 +52,7 @@ async def claim(session: AsyncSession, request_id: bytes, body_hash: bytes) -> S
         )
     ).one()
     return StoredAnswer(
-        body_hash=found.body_hash, status=found.status, headers=found.headers or {}, answer=found.answer or b""
+        body_hash=found.body_hash, status=found.status or 0, headers=found.headers or {}, answer=found.answer or b""
     )
 
 

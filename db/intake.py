@@ -211,3 +211,41 @@ def _tokens(tokens: Sequence[Token]) -> dict[str, Any]:
         "tokens": [token.token for token in tokens],
         "references": [token.reference for token in tokens],
     }
+
+
+async def revise_address(
+    session: AsyncSession,
+    order_id: str,
+    command_id: str,
+    *,
+    address: Mapping[str, Any],
+    place: tuple[float, float] | None,
+) -> int:
+    """The revision of the order's contact that has *address*; the rest of it is as in the newest one.
+
+    Made once per *command_id*. A revision is what the order uses only once its workflow says so.
+    """
+    await session.execute(
+        text("SELECT order_id FROM orders WHERE order_id = :order_id FOR UPDATE"), {"order_id": order_id}
+    )
+    found = await session.execute(
+        text(
+            "WITH made AS (INSERT INTO order_contacts (order_id, revision, name, email, phone, locale, notify,"
+            "  optional_notices, shipping_address, billing_address, gift, note, latitude, longitude, command_id)"
+            "  SELECT order_id, revision + 1, name, email, phone, locale, notify, optional_notices,"
+            "   CAST(:address AS jsonb), billing_address, gift, note, :latitude, :longitude, :command_id"
+            "  FROM order_contacts WHERE order_id = :order_id"
+            "  AND NOT EXISTS (SELECT 1 FROM order_contacts WHERE order_id = :order_id AND command_id = :command_id)"
+            "  ORDER BY revision DESC LIMIT 1 RETURNING revision)"
+            " SELECT revision FROM made UNION ALL"
+            " SELECT revision FROM order_contacts WHERE order_id = :order_id AND command_id = :command_id"
+        ),
+        {
+            "order_id": order_id,
+            "command_id": command_id,
+            "address": _json(address),
+            "latitude": None if place is None else place[0],
+            "longitude": None if place is None else place[1],
+        },
+    )
+    return int(found.scalars().first() or 0)

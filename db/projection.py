@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime, bindparam, cast, func, select, text, update
+from sqlalchemy import DateTime, bindparam, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +16,7 @@ from db import inventory
 from db.models import OrderEvent, OrderRow, Reservation, StepMark
 from domain.change import Event, StockEffect, UndoStep
 from domain.inventory import StockChange
-from domain.vocabulary import MovementKind
+from domain.vocabulary import ActorKind, EventKind, MovementKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ async def _take_reserved(session: AsyncSession, order_id: str, effect: StockEffe
 
 
 async def undo_steps(session: AsyncSession, order_id: str, undone: Sequence[UndoStep], *, at: datetime) -> None:
-    """Leave a tombstone under each step's key; what a step had promised before it is given back."""
+    """Leave a tombstone under each reservation's key; what it had promised before is given back."""
     for undo in undone:
         marked = await session.execute(
             insert(StepMark)
@@ -221,22 +221,26 @@ async def undo_steps(session: AsyncSession, order_id: str, undone: Sequence[Undo
         )
         mark = marked.first()
         if mark is not None and mark.result is not None:
-            await give_back(session, order_id, cause=f"{order_id}/{undo.cause_id}/undo", at=at)
+            planned = mark.result["result"].get("fulfillments", [])
+            fulfillment_ids = [fulfillment["fulfillment_id"] for fulfillment in planned]
+            await _give_back(session, order_id, fulfillment_ids, cause=f"{order_id}/{undo.cause_id}/undo", at=at)
 
 
-async def give_back(session: AsyncSession, order_id: str, *, cause: str, at: datetime) -> None:
-    """Release everything that is still promised to the order."""
+async def _give_back(
+    session: AsyncSession, order_id: str, fulfillment_ids: Sequence[str], *, cause: str, at: datetime
+) -> None:
+    """Take back what was promised for fulfillments that will never be: the next attempt may use their ids again."""
     rows = await session.execute(
-        select(Reservation.location_id, Reservation.sku, Reservation.quantity)
-        .where(Reservation.order_id == order_id, Reservation.quantity > 0)
-        .with_for_update()
+        delete(Reservation)
+        .where(Reservation.order_id == order_id, Reservation.fulfillment_id.in_(fulfillment_ids))
+        .returning(Reservation.location_id, Reservation.sku, Reservation.quantity)
     )
     changes = [
         StockChange(kind=MovementKind.UNRESERVED, location_id=row.location_id, sku=row.sku, quantity=row.quantity)
         for row in rows
+        if row.quantity
     ]
     await inventory.book(session, changes, cause=cause, actor="order", at=at, rows_exist=True)
-    await session.execute(update(Reservation).where(Reservation.order_id == order_id).values(quantity=0))
 
 
 async def record_fact_after_end(
@@ -255,3 +259,25 @@ async def record_fact_after_end(
         values["attention"] = func.array_append(OrderRow.attention, attention["code"])
     await session.execute(update(OrderRow).where(OrderRow.order_id == order_id).values(**values))
     return True
+
+
+async def append_note_event(
+    session: AsyncSession, order_id: str, note_id: str, *, actor_kind: ActorKind, actor_id: str, at: datetime
+) -> None:
+    """Tell in the order's timeline that a note was written, once; the workflow need not know. Locks the row."""
+    standing = await lock_order(session, order_id)
+    if standing is None:
+        raise LookupError(f"no row for {order_id}")
+    event = Event(
+        cause_id=note_id,
+        ordinal=0,
+        kind=EventKind.ORDER_NOTE_ADDED,
+        at=at,
+        actor=actor_kind,
+        actor_id=actor_id,
+        data={"note_id": note_id},
+    )
+    last = await add_events(session, order_id, [event], after=standing.last_sequence)
+    await session.execute(
+        update(OrderRow).where(OrderRow.order_id == order_id).values(last_sequence=last, changed_at=at)
+    )

@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts import names
+
 PUBLISHER_LOCK = 7_316_001
 
 
@@ -15,8 +17,8 @@ async def become_publisher(connection: AsyncConnection) -> bool:
 async def stamp(connection: AsyncConnection, *, limit: int) -> int:
     """Give the next positions to up to *limit* committed events, oldest first; answers how many.
 
-    In the same transaction a delivery is queued for every endpoint that asks for the event's kind and may see it: a key of
-    scope ``warehouse`` alone is told of fulfillments only.
+    Streams hear of it once it is committed. In the same transaction a delivery is queued for every endpoint that asks for
+    the event's kind and may see it: a key of scope ``warehouse`` alone is told of fulfillments only.
     """
     stamped = await connection.execute(
         text(
@@ -33,8 +35,8 @@ async def stamp(connection: AsyncConnection, *, limit: int) -> int:
             "  JOIN api_keys k ON k.key_id = w.key_id AND k.revoked_at IS NULL"
             "  WHERE s.kind = 'fulfillment.released' AND 'warehouse' = ANY(k.scopes) AND s.kind = ANY(w.events)"
             "  ON CONFLICT DO NOTHING)"
-            " SELECT count(*) FROM stamped"
+            " SELECT count(*), CASE WHEN count(*) > 0 THEN pg_notify(:published, max(position)::text) END FROM stamped"
         ),
-        {"limit": limit},
+        {"limit": limit, "published": names.PUBLISHED_CHANNEL},
     )
-    return int(stamped.scalar_one())
+    return int(stamped.one()[0])

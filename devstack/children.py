@@ -21,6 +21,7 @@ _PORT_USES = {
     "temporal": "Temporal",
     "temporal_ui": "Temporal's UI",
     "postgres": "PostgreSQL",
+    "mail": "the outside world's mailbox",
 }
 PORT_COUNT = len(_PORT_USES)
 
@@ -84,6 +85,12 @@ def environment(where: Addresses, environ: Mapping[str, str], credentials: Crede
         "DOORSTEP_API_HOST": HOST,
         "DOORSTEP_API_PORT": str(where.ports["api"]),
         "DOORSTEP_CARRIERS": json.dumps(carriers),
+        "DOORSTEP_MAIL_FROM": environ.get("DOORSTEP_MAIL_FROM") or "Doorstep <orders@shop.example>",
+        "DOORSTEP_MESSAGE_GATEWAY_TOKEN": credentials.message_gateway_token,
+        "DOORSTEP_MESSAGE_GATEWAY_URL": f"{where.world_url}/messages",
+        "DOORSTEP_PUBLIC_URL": environ.get("DOORSTEP_PUBLIC_URL") or where.api_url,
+        "DOORSTEP_SMTP_URL": f"smtp://{HOST}:{where.ports['mail']}",
+        "DOORSTEP_TRACKING_SECRETS": credentials.tracking_secret,
         "DOORSTEP_WEBHOOKS_ALLOW_LOOPBACK": "1",
         "STRIPE_API_KEY": credentials.stripe_api_key,
         "STRIPE_API_URL": where.world_url,
@@ -102,6 +109,7 @@ def world_config(
     return {
         "host": HOST,
         "port": where.ports["world"],
+        "smtp_port": where.ports["mail"],
         "data_dir": str(data),
         "speed": speed,
         "hands_off": hands_off,
@@ -112,6 +120,7 @@ def world_config(
         "warehouse_webhook_secret": credentials.warehouse_webhook_secret,
         "stripe_api_key": credentials.stripe_api_key,
         "stripe_webhook_secret": credentials.stripe_webhook_secret,
+        "message_gateway_token": credentials.message_gateway_token,
         "carriers": {name: {"secret": secret} for name, secret in credentials.carrier_secrets.items()},
     }
 

@@ -5,7 +5,10 @@ from dataclasses import replace
 
 from domain import names, units
 from domain.attention import close_ended_waits
+from domain.cancelling import drop_moot_requests
 from domain.change import Change
+from domain.ending import given_up
+from domain.holding import release_own_hold
 from domain.orders import (
     Authorization,
     Fulfillment,
@@ -14,12 +17,13 @@ from domain.orders import (
     fulfillment_state,
     order_state,
 )
-from domain.payments import capture_amount, with_authorization
+from domain.payments import capture_amount, startable, with_authorization
 from domain.units import Place, Stage
 from domain.vocabulary import (
     CancelReason,
     EventKind,
     FulfillmentState,
+    HoldReason,
     OrderState,
     PaymentState,
 )
@@ -28,6 +32,7 @@ from domain.waits import waits
 
 def advance(change: Change) -> None:
     """What follows by itself: confirm, release to the warehouse, give back holds of nothing, close what is over."""
+    drop_moot_requests(change)
     _announce(change)
     _release(change)
     _give_back_unused(change)
@@ -38,14 +43,16 @@ def advance(change: Change) -> None:
 def _release(change: Change) -> None:
     """Release every planned fulfillment, unless the order is held or its money is not held."""
     order = change.order
-    if order.holds or order.outcome is not None or units.count(order.portions, {Stage.OPEN}):
+    held = {hold.fulfillment_id for hold in order.holds}
+    if None in held or order.outcome is not None or units.count(order.portions, {Stage.OPEN}):
         return
     if not all_authorized(order):
         return
     planned = {
         fulfillment.fulfillment_id: promised
         for fulfillment in order.fulfillments
-        if (promised := units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id))
+        if fulfillment.fulfillment_id not in held
+        and (promised := units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id))
     }
     # One dead hold keeps all at home: a decline of the new one rejects the order, which no warehouse may work on then.
     renewed = [_renew_dead_authorizations(change, order.fulfillment(fulfillment_id)) for fulfillment_id in planned]
@@ -98,13 +105,18 @@ def _renew_dead_authorizations(change: Change, fulfillment: Fulfillment) -> bool
 
 
 def _give_back_unused(change: Change) -> None:
-    """A hold of money that nothing will be taken from is voided."""
+    """A hold of money that nothing will be taken from is voided, and one that was never asked for is not asked for."""
+    may_have_started = {authorization.authorization_id for authorization in startable(change.order)}
     for authorization in change.order.authorizations:
-        undoable = authorization.state in {PaymentState.AUTHORIZED, PaymentState.ACTION_REQUIRED}
-        if undoable and authorization.void_since is None and capture_amount(change.order, authorization) == 0:
-            change.order = with_authorization(change.order, replace(authorization, void_since=change.now))
+        undoable = authorization.state in _UNDOABLE and authorization.void_since is None
+        if undoable and capture_amount(change.order, authorization) == 0:
+            started = authorization.authorization_id in may_have_started
+            change.order = with_authorization(change.order, given_up(authorization, change.now, started=started))
+    if not any(a.state is PaymentState.ACTION_REQUIRED and a.void_since is None for a in change.order.authorizations):
+        release_own_hold(change, HoldReason.AWAITING_PAYMENT)
 
 
+_UNDOABLE = frozenset({PaymentState.PENDING, PaymentState.AUTHORIZED, PaymentState.ACTION_REQUIRED})
 _STATE_EVENTS: Mapping[OrderState, EventKind] = {
     OrderState.CONFIRMED: EventKind.ORDER_CONFIRMED,
     OrderState.FULFILLING: EventKind.ORDER_FULFILLING,
@@ -123,7 +135,8 @@ def _announce(change: Change) -> None:
         return
     change.order = replace(change.order, announced=state)
     if state is OrderState.CANCELLED and change.order.outcome is None:
-        change.order = replace(change.order, outcome=Outcome(state=OrderState.CANCELLED, reason=CancelReason.INVENTORY))
+        reason = next((c.reason for c in reversed(change.order.cancellations) if c.done), CancelReason.INVENTORY)
+        change.order = replace(change.order, outcome=Outcome(state=OrderState.CANCELLED, reason=reason.value), holds=())
     if state in _STATE_EVENTS:
         change.tell(_STATE_EVENTS[state])
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from domain import names
 from domain.change import Change
 from domain.orders import Attention
-from domain.vocabulary import EventKind, Role
+from domain.vocabulary import EventKind, Fix, Role
 
 
 class AttentionCode(StrEnum):
@@ -20,6 +20,7 @@ class AttentionCode(StrEnum):
     STOCK_SHORT = "stock_short"
     WAREHOUSE_SILENT = "warehouse_silent"
     WAREHOUSE_REFUSED = "warehouse_refused"
+    CANCEL_UNANSWERED = "cancel_unanswered"
     QUANTITY_MISMATCH = "quantity_mismatch"
     LABEL_FAILED = "label_failed"
     CARRIER_UNREACHABLE = "carrier_unreachable"
@@ -28,6 +29,7 @@ class AttentionCode(StrEnum):
     PARCEL_LOST = "parcel_lost"
     DELIVERY_FAILED = "delivery_failed"
     CUSTOMS_HELD = "customs_held"
+    ADDRESS_UNUSABLE = "address_unusable"
     PROMISE_AT_RISK = "promise_at_risk"
     HOLD_OVERDUE = "hold_overdue"
     ENGINE_LOST = "engine_lost"
@@ -37,32 +39,43 @@ class AttentionCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRule:
-    """Who owns a case, and how long they have."""
+    """Who owns a case, how long they have, and how they can settle it; any case can be assigned to a person."""
 
     owner: Role
     allowed: timedelta
+    fixes: tuple[Fix, ...]
+
+
+def _rule(owner: Role, hours: int, *fixes: Fix) -> CaseRule:
+    return CaseRule(owner=owner, allowed=timedelta(hours=hours), fixes=fixes)
 
 
 CASES: Mapping[AttentionCode, CaseRule] = {
-    AttentionCode.PAYMENT_UNREACHABLE: CaseRule(owner=Role.PAYMENTS, allowed=timedelta(hours=2)),
-    AttentionCode.PAYMENT_ACTION_REQUIRED: CaseRule(owner=Role.CUSTOMER, allowed=timedelta(hours=24)),
-    AttentionCode.CAPTURE_FAILED: CaseRule(owner=Role.PAYMENTS, allowed=timedelta(hours=24)),
-    AttentionCode.STOCK_SHORT: CaseRule(owner=Role.INVENTORY, allowed=timedelta(hours=8)),
-    AttentionCode.WAREHOUSE_SILENT: CaseRule(owner=Role.WAREHOUSE, allowed=timedelta(hours=2)),
-    AttentionCode.WAREHOUSE_REFUSED: CaseRule(owner=Role.INVENTORY, allowed=timedelta(hours=8)),
-    AttentionCode.QUANTITY_MISMATCH: CaseRule(owner=Role.WAREHOUSE, allowed=timedelta(hours=8)),
-    AttentionCode.LABEL_FAILED: CaseRule(owner=Role.DISPATCH, allowed=timedelta(hours=4)),
-    AttentionCode.CARRIER_UNREACHABLE: CaseRule(owner=Role.DISPATCH, allowed=timedelta(hours=2)),
-    AttentionCode.PARCEL_SILENT: CaseRule(owner=Role.CARRIER_DESK, allowed=timedelta(hours=24)),
-    AttentionCode.PARCEL_DELAYED: CaseRule(owner=Role.CARRIER_DESK, allowed=timedelta(hours=48)),
-    AttentionCode.PARCEL_LOST: CaseRule(owner=Role.CARRIER_DESK, allowed=timedelta(hours=24)),
-    AttentionCode.DELIVERY_FAILED: CaseRule(owner=Role.CARRIER_DESK, allowed=timedelta(hours=24)),
-    AttentionCode.CUSTOMS_HELD: CaseRule(owner=Role.CARRIER_DESK, allowed=timedelta(hours=48)),
-    AttentionCode.PROMISE_AT_RISK: CaseRule(owner=Role.DISPATCH, allowed=timedelta(hours=8)),
-    AttentionCode.HOLD_OVERDUE: CaseRule(owner=Role.SUPPORT, allowed=timedelta(hours=8)),
-    AttentionCode.ENGINE_LOST: CaseRule(owner=Role.ENGINEERING, allowed=timedelta(hours=1)),
-    AttentionCode.CONTRADICTING_FACT: CaseRule(owner=Role.OPERATIONS, allowed=timedelta(hours=24)),
-    AttentionCode.UNEXPECTED_ERROR: CaseRule(owner=Role.ENGINEERING, allowed=timedelta(hours=4)),
+    AttentionCode.PAYMENT_UNREACHABLE: _rule(Role.PAYMENTS, 2, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.PAYMENT_ACTION_REQUIRED: _rule(Role.CUSTOMER, 24, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.CAPTURE_FAILED: _rule(Role.PAYMENTS, 24, Fix.RETRY, Fix.WRITE_OFF, Fix.WAIT_LONGER, Fix.CLOSE),
+    AttentionCode.STOCK_SHORT: _rule(Role.INVENTORY, 8, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.WAREHOUSE_SILENT: _rule(Role.WAREHOUSE, 2, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.WAREHOUSE_REFUSED: _rule(Role.INVENTORY, 8, Fix.WAIT_LONGER, Fix.CANCEL, Fix.CLOSE),
+    AttentionCode.CANCEL_UNANSWERED: _rule(Role.WAREHOUSE, 2, Fix.APPROVE, Fix.DECLINE, Fix.WAIT_LONGER),
+    AttentionCode.QUANTITY_MISMATCH: _rule(Role.WAREHOUSE, 8, Fix.WAIT_LONGER, Fix.CLOSE),
+    AttentionCode.LABEL_FAILED: _rule(Role.DISPATCH, 4, Fix.RETRY, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.CARRIER_UNREACHABLE: _rule(Role.DISPATCH, 2, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.PARCEL_SILENT: _rule(Role.CARRIER_DESK, 24, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST),
+    AttentionCode.PARCEL_DELAYED: _rule(
+        Role.CARRIER_DESK, 48, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST, Fix.CLOSE
+    ),
+    AttentionCode.PARCEL_LOST: _rule(Role.CARRIER_DESK, 24, Fix.WAIT_LONGER, Fix.MARK_DELIVERED),
+    AttentionCode.DELIVERY_FAILED: _rule(Role.CARRIER_DESK, 24, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST),
+    AttentionCode.CUSTOMS_HELD: _rule(
+        Role.CARRIER_DESK, 48, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST, Fix.CLOSE
+    ),
+    AttentionCode.ADDRESS_UNUSABLE: _rule(Role.SUPPORT, 8, Fix.WAIT_LONGER, Fix.CANCEL, Fix.CLOSE),
+    AttentionCode.PROMISE_AT_RISK: _rule(Role.DISPATCH, 8, Fix.WAIT_LONGER, Fix.CANCEL, Fix.CLOSE),
+    AttentionCode.HOLD_OVERDUE: _rule(Role.SUPPORT, 8, Fix.RELEASE, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.ENGINE_LOST: _rule(Role.ENGINEERING, 1),
+    AttentionCode.CONTRADICTING_FACT: _rule(Role.OPERATIONS, 24, Fix.WAIT_LONGER, Fix.CLOSE),
+    AttentionCode.UNEXPECTED_ERROR: _rule(Role.ENGINEERING, 4, Fix.RETRY, Fix.WAIT_LONGER, Fix.CANCEL),
 }
 
 
@@ -98,18 +111,12 @@ def close_cases(change: Change, subject: str, codes: frozenset[AttentionCode], b
     """Close the open cases of *subject* with one of *codes*: the facts have settled them."""
     for case in change.order.attention:
         if case.subject == subject and case.code in codes:
-            _close(change, case, because)
+            close_case(change, case, because)
 
 
-def close_ended_waits(change: Change, waiting: frozenset[str]) -> None:
-    """Close each case that an overdue wait opened, once that wait is over."""
-    for case in change.order.attention:
-        if case.wait is not None and case.wait not in waiting:
-            _close(change, case, "the wait is over")
-
-
-def _close(change: Change, case: Attention, because: str) -> None:
-    remaining = tuple(other for other in change.order.attention if other != case)
+def close_case(change: Change, case: Attention, because: str, *, fix: Fix | None = None) -> None:
+    """*case* is settled, by *fix* if a person chose one."""
+    remaining = tuple(other for other in change.order.attention if other.attention_id != case.attention_id)
     change.order = replace(change.order, attention=remaining)
     change.tell(
         EventKind.ATTENTION_RESOLVED,
@@ -117,4 +124,12 @@ def _close(change: Change, case: Attention, because: str) -> None:
         code=case.code,
         subject=case.subject,
         because=because,
+        fix=fix.value if fix else None,
     )
+
+
+def close_ended_waits(change: Change, waiting: frozenset[str]) -> None:
+    """Close each case that an overdue wait opened, once that wait is over."""
+    for case in change.order.attention:
+        if case.wait is not None and case.wait not in waiting:
+            close_case(change, case, "the wait is over")

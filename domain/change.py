@@ -55,7 +55,7 @@ class StockEffect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoStep:
-    """A step of our own must not take effect any more; what it did is given back."""
+    """A reservation must not take effect any more; what it promised is given back."""
 
     cause_id: str
     step_key: str
@@ -74,7 +74,7 @@ class Change:
     events: list[Event] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
-    def tell(self, kind: EventKind, **data: Any) -> None:
+    def tell(self, kind: EventKind, /, **data: Any) -> None:
         """Add an event of this cause."""
         self.events.append(
             Event(

@@ -32,7 +32,7 @@ def reject(change: Change, reason: RejectReason, **details: Any) -> None:
         change.move_stock(fulfillment.fulfillment_id, GIVE_BACK, promised)
     if order.fulfillments:
         change.tell(EventKind.STOCK_UNRESERVED, reason=reason.value)
-    else:
+    if units.count(order.portions, {Stage.OPEN}):
         change.undo_step(reserve_key(order))
     may_have_started = {authorization.authorization_id for authorization in startable(order)}
     change.order = replace(
@@ -41,15 +41,15 @@ def reject(change: Change, reason: RejectReason, **details: Any) -> None:
         portions=tuple(replace(portion, stage=Stage.CANCELLED) for portion in order.portions),
         holds=(),
         authorizations=tuple(
-            _given_up(authorization, change.now, started=authorization.authorization_id in may_have_started)
+            given_up(authorization, change.now, started=authorization.authorization_id in may_have_started)
             for authorization in order.authorizations
         ),
     )
     change.tell(EventKind.ORDER_REJECTED, reason=reason.value, **details)
 
 
-def _given_up(authorization: Authorization, now: datetime, *, started: bool) -> Authorization:
-    """What becomes of an authorization when its order ends: one that was never asked for needs no undoing."""
+def given_up(authorization: Authorization, now: datetime, *, started: bool) -> Authorization:
+    """What becomes of an authorization that nothing needs any more: one that was never asked for needs no undoing."""
     if authorization.state in {PaymentState.AUTHORIZED, PaymentState.ACTION_REQUIRED}:
         return replace(authorization, void_since=now)
     if authorization.state is PaymentState.PENDING:

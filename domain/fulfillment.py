@@ -6,13 +6,23 @@ from datetime import datetime
 
 from domain import names, units
 from domain.attention import AttentionCode, open_case
+from domain.cancelling import BY_REQUEST, cancel_answered, cancel_units
 from domain.change import Change
+from domain.holding import other_answered
 from domain.inventory import SHORT_EFFECTS
 from domain.messages import LineQuantity, PackedParcel, WarehouseFact
 from domain.orders import Fulfillment, Parcel, fulfillment_state
 from domain.payments import collection_at_door, with_fulfillment, with_parcel
 from domain.units import NOT_LEFT, Place, Stage
-from domain.vocabulary import EventKind, FulfillmentState, MovementKind, ShortReason, WarehouseFactKind
+from domain.vocabulary import (
+    EventKind,
+    FulfillmentState,
+    MovementKind,
+    RequestKind,
+    RequestState,
+    ShortReason,
+    WarehouseFactKind,
+)
 
 FINISHED = frozenset(
     {
@@ -51,7 +61,7 @@ def _refuse(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Re
     wanted = _wanted(fact.lines) or units.by_line(
         change.order.portions, NOT_LEFT, fulfillment_id=fulfillment.fulfillment_id
     )
-    cancelled = _cancel(change, fulfillment, wanted, reason, stages=(Stage.RELEASED, Stage.PICKED, Stage.PACKED))
+    cancelled = cancel_units(change, fulfillment.fulfillment_id, wanted, SHORT_EFFECTS[reason], stages=BY_REQUEST)
     _check_cash(change, fulfillment)
     if _over(change, fulfillment, wanted, cancelled):
         return True
@@ -94,7 +104,13 @@ def _short_pick(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -
         return _record_late(change, EventKind.FULFILLMENT_SHORT_PICKED, fact)
     for reason in dict.fromkeys(line.reason or ShortReason.OTHER for line in fact.lines):
         wanted = _wanted(tuple(line for line in fact.lines if (line.reason or ShortReason.OTHER) is reason))
-        gone = _cancel(change, fulfillment, wanted, reason, stages=(Stage.RELEASED, Stage.PICKED))
+        gone = cancel_units(
+            change,
+            fulfillment.fulfillment_id,
+            wanted,
+            SHORT_EFFECTS[reason],
+            stages=(Stage.RELEASED, Stage.PICKED),
+        )
         _over(change, fulfillment, wanted, gone)
     _touch(change, change.order.fulfillment(fulfillment.fulfillment_id), accepted=True)
     _tell(change, EventKind.FULFILLMENT_SHORT_PICKED, fact)
@@ -200,15 +216,25 @@ def hand_over(change: Change, parcel: Parcel, *, at: datetime) -> None:
 
 
 def _answer(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Ready:
-    """An answer to a request; none stands open on *fulfillment* by this name, so it is kept in the timeline."""
+    """An answer to a request of ours; a late yes counts, a second answer is kept in the timeline."""
+    request = change.order.request(fact.request_id or "")
+    awaited = request is not None and request.state in {RequestState.OPEN, RequestState.TIMED_OUT}
     change.tell(
         EventKind.REQUEST_ANSWERED,
         fulfillment_id=fulfillment.fulfillment_id,
         request_id=fact.request_id,
         answer=fact.kind.value,
         reason=fact.reason,
-        known=False,
+        known=awaited,
     )
+    if request is None or not awaited:
+        return True
+    accepted = fact.kind is WarehouseFactKind.REQUEST_ACCEPTED
+    if request.kind is RequestKind.CANCEL:
+        cancel_answered(change, request, accepted=accepted, lines=_wanted(fact.lines))
+        _check_cash(change, fulfillment)
+    else:
+        other_answered(change, request, accepted=accepted, reason=fact.reason)
     return True
 
 
@@ -242,43 +268,6 @@ def _take(
         change.order, portions=units.move(change.order.portions, moved, place, replace(place, stage=target))
     )
     return moved
-
-
-def _cancel(
-    change: Change,
-    fulfillment: Fulfillment,
-    wanted: Mapping[str, int],
-    reason: ShortReason,
-    *,
-    stages: tuple[Stage, ...],
-) -> dict[str, int]:
-    """Cancel at most *wanted*, the least advanced units first, and book what *reason* means for stock."""
-    left = dict(wanted)
-    gone: dict[str, int] = {}
-    for place in _places(change, fulfillment, stages):
-        there = {
-            portion.line_id: portion.quantity
-            for portion in change.order.portions
-            if (portion.stage, portion.fulfillment_id, portion.parcel_id)
-            == (place.stage, place.fulfillment_id, place.parcel_id)
-        }
-        moved = {line_id: min(quantity, there.get(line_id, 0)) for line_id, quantity in left.items()}
-        target = Place(stage=Stage.CANCELLED, fulfillment_id=place.fulfillment_id, parcel_id=place.parcel_id)
-        change.order = replace(change.order, portions=units.move(change.order.portions, moved, place, target))
-        for line_id, quantity in moved.items():
-            left[line_id] -= quantity
-            gone[line_id] = gone.get(line_id, 0) + quantity
-    change.move_stock(fulfillment.fulfillment_id, SHORT_EFFECTS[reason], gone)
-    return gone
-
-
-def _places(change: Change, fulfillment: Fulfillment, stages: tuple[Stage, ...]) -> list[Place]:
-    found = {
-        Place(stage=portion.stage, fulfillment_id=portion.fulfillment_id, parcel_id=portion.parcel_id): None
-        for portion in change.order.portions
-        if portion.fulfillment_id == fulfillment.fulfillment_id and portion.stage in stages
-    }
-    return sorted(found, key=lambda place: stages.index(place.stage))
 
 
 def _over(change: Change, fulfillment: Fulfillment, wanted: Mapping[str, int], done: Mapping[str, int]) -> bool:

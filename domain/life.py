@@ -5,10 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from domain import names
 from domain.advance import advance
 from domain.attention import AttentionCode, open_case
+from domain.cancelling import cancel_unanswered
 from domain.change import Cause, Change, Effect, Event
+from domain.commands import COMMANDS
 from domain.fulfillment import apply_warehouse_fact
+from domain.holding import other_unanswered
 from domain.messages import (
     CaptureRefused,
     CarrierFact,
@@ -29,10 +33,8 @@ from domain.messages import (
     StockShort,
     WarehouseFact,
 )
-from domain.orders import (
-    Order,
-    Parked,
-)
+from domain.obeying import obey
+from domain.orders import Order, Parked
 from domain.results import (
     capture_refused,
     expire_payment,
@@ -50,10 +52,8 @@ from domain.results import (
 )
 from domain.shipping import apply_carrier_fact
 from domain.steps import next_steps
-from domain.vocabulary import (
-    ActorKind,
-)
-from domain.waits import waits
+from domain.vocabulary import ActorKind, RequestKind
+from domain.waits import ANSWER_REQUEST, waits
 
 MOST_SEEN = 500
 MOST_PARKED = 100
@@ -75,6 +75,8 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
     change = Change(order=order, now=now, cause=_cause(message))
     if isinstance(message, WarehouseFact | CarrierFact | PaymentFact):
         change.order = replace(order, seen=(*order.seen, message.id)[-MOST_SEEN:])
+    elif isinstance(message, COMMANDS):
+        change.order = replace(order, seen=(*order.seen, names.command_mark(message.id))[-MOST_SEEN:])
     _MOVES[type(message)](change, message)
     _try_parked(change)
     advance(change)
@@ -90,6 +92,8 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
 
 
 def _is_known(order: Order, message: Message) -> bool:
+    if isinstance(message, COMMANDS):
+        return order.has_obeyed(message.id)
     if isinstance(message, WarehouseFact | CarrierFact | PaymentFact):
         return order.knows(message.id)
     if isinstance(message, DueReached):
@@ -104,6 +108,8 @@ def _cause(message: Message) -> Cause:
         return Cause(id=message.id, actor=ActorKind.CARRIER, actor_id=message.carrier)
     if isinstance(message, PaymentFact):
         return Cause(id=message.id, actor=ActorKind.PAYMENT, actor_id=message.id.split("/", 1)[0])
+    if isinstance(message, COMMANDS):
+        return Cause(id=names.command_mark(message.id), actor=message.actor, actor_id=message.actor_id)
     if isinstance(message, DueReached):
         return Cause(id=f"due/{message.at.isoformat()}", actor=ActorKind.SYSTEM)
     return Cause(id=f"step/{message.step_key}", actor=ActorKind.SYSTEM)
@@ -169,10 +175,21 @@ def _due_reached(change: Change, due: DueReached) -> None:
         if wait.due_at > change.now or wait.due_id in change.order.overdue:
             continue
         change.order = replace(change.order, overdue=(*change.order.overdue, wait.due_id))
-        if wait.next_step == "confirm_payment":
+        if wait.next_step == ANSWER_REQUEST:
+            _request_unanswered(change, wait.subject)
+        elif wait.next_step == "confirm_payment":
             expire_payment(change, change.order.authorization(wait.subject))
         elif wait.overdue is not None:
             open_case(change, wait.overdue, wait.subject, f"{wait.next_step} is overdue", wait=wait.key)
+
+
+def _request_unanswered(change: Change, request_id: str) -> None:
+    request = change.order.request(request_id)
+    assert request is not None  # the wait is its own
+    if request.kind is RequestKind.CANCEL:
+        cancel_unanswered(change, request)
+    else:
+        other_unanswered(change, request)
 
 
 def _step_failed(change: Change, failure: StepFailed) -> None:
@@ -198,4 +215,5 @@ _MOVES: Mapping[type, Callable[[Change, Any], None]] = {
     LabelVoided: label_voided,
     StepFailed: _step_failed,
     DueReached: _due_reached,
+    **dict.fromkeys(COMMANDS, obey),
 }

@@ -1,8 +1,9 @@
-"""What can happen to an order: facts from outside, results of steps, due times; the mailbox holds nothing else."""
+"""What can happen to an order: facts from outside, commands, results of steps, due times; the mailbox holds nothing else."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from domain.commands import Command
 from domain.vocabulary import Party, ShortReason, TrackingStatus, WarehouseFactKind
 
 
@@ -254,4 +255,4 @@ class DueReached:
     at: datetime
 
 
-Message = Fact | Result | DueReached
+Message = Fact | Result | DueReached | Command

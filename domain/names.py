@@ -30,6 +30,21 @@ def hold_id(order_id: str, reason: str) -> str:
     return f"hld_{_tail(order_id)}_{reason}"
 
 
+def numbered_hold_id(order_id: str, number: int) -> str:
+    """The order's *number*-th hold that a person placed, from 1."""
+    return f"hld_{_tail(order_id)}_{number}"
+
+
+def cancellation_id(order_id: str, number: int) -> str:
+    """The order's *number*-th cancellation, from 1."""
+    return f"can_{_tail(order_id)}_{number}"
+
+
+def request_id(order_id: str, number: int) -> str:
+    """The order's *number*-th request to a warehouse, from 1."""
+    return f"req_{_tail(order_id)}_{number}"
+
+
 def authorization_id(fulfillment_id: str, payment_id: str, generation: int) -> str:
     """One attempt to hold the money of one payment for one fulfillment."""
     return f"{fulfillment_id}:{payment_id.rsplit('_', 1)[1]}:{generation}"
@@ -38,3 +53,8 @@ def authorization_id(fulfillment_id: str, payment_id: str, generation: int) -> s
 def step_key(order_id: str, purpose: str, subject: str, generation: int = 1) -> str:
     """The idempotency key of a step: ids, purpose and generation, never a run id."""
     return f"{order_id}:{purpose}:{subject}:{generation}"
+
+
+def command_mark(command_id: str) -> str:
+    """How a command that was applied stands among the facts that were."""
+    return f"command/{command_id}"

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain import names, units
-from domain.money import overlap
+from domain.money import overlap, run_value
 from domain.orders import (
     PROVIDER_METHODS,
     Authorization,
     Fulfillment,
+    Line,
     Order,
     Parcel,
     Payment,
@@ -248,13 +249,28 @@ def _current_total(order: Order) -> int:
     cancelled = units.by_line(order.portions, {Stage.CANCELLED})
     if all(cancelled.get(line.line_id, 0) == line.quantity for line in order.lines):
         return 0
-    total = order.shipping_minor + sum(line.total_minor for line in order.lines)
+    total = order.shipping_minor + sum(_unplanned_worth(order, line) for line in order.lines)
     for fulfillment in order.fulfillments:
         gone = units.by_line(order.portions, {Stage.CANCELLED}, fulfillment_id=fulfillment.fulfillment_id)
         for allocation in fulfillment.allocations:
-            kept = allocation.quantity - gone.get(allocation.line_id, 0)
-            total -= run_worth(order, allocation, allocation.quantity) - run_worth(order, allocation, kept)
+            total += run_worth(order, allocation, allocation.quantity - gone.get(allocation.line_id, 0))
     return total
+
+
+def _unplanned_worth(order: Order, line: Line) -> int:
+    """What the units of *line* are worth that no fulfillment was planned for and that are not cancelled."""
+    waiting = sum(
+        portion.quantity
+        for portion in order.portions
+        if portion.line_id == line.line_id and portion.fulfillment_id is None and portion.stage is not Stage.CANCELLED
+    )
+    planned = sum(
+        allocation.quantity
+        for fulfillment in order.fulfillments
+        for allocation in fulfillment.allocations
+        if allocation.line_id == line.line_id
+    )
+    return run_value(line.total_minor, line.quantity, first=planned, count=waiting)
 
 
 def with_authorization(order: Order, changed: Authorization) -> Order:

@@ -7,6 +7,7 @@ from domain import names, units
 from domain.attention import AttentionCode, open_case
 from domain.change import Change
 from domain.ending import reject
+from domain.holding import release_own_hold
 from domain.messages import (
     CaptureRefused,
     Decision,
@@ -52,7 +53,7 @@ def payment_fact(change: Change, fact: PaymentFact) -> bool:
     authorization = found[0]
     if fact.outcome == "authorized":
         _authorized(change, authorization, fact.reference or authorization.reference, fact.expires_at)
-        _release_hold(change, HoldReason.AWAITING_PAYMENT)
+        release_own_hold(change, HoldReason.AWAITING_PAYMENT)
     elif fact.outcome == "expired":
         expire_payment(change, authorization)
     else:
@@ -164,13 +165,6 @@ def _place_hold(change: Change, reason: HoldReason, *, owner: Role, due_at: date
     hold = Hold(hold_id=hold_id, reason=reason, placed_by="system", owner=owner, placed_at=change.now, due_at=due_at)
     change.order = replace(order, holds=(*order.holds, hold))
     change.tell(EventKind.HOLD_PLACED, hold_id=hold_id, reason=reason.value, owner=owner.value)
-
-
-def _release_hold(change: Change, reason: HoldReason) -> None:
-    for hold in change.order.holds:
-        if hold.reason is reason:
-            change.order = replace(change.order, holds=tuple(h for h in change.order.holds if h != hold))
-            change.tell(EventKind.HOLD_RELEASED, hold_id=hold.hold_id, reason=reason.value)
 
 
 def payment_captured(change: Change, result: PaymentCaptured) -> None:

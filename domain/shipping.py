@@ -77,6 +77,27 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
     return True
 
 
+def declare(change: Change, parcel: Parcel, status: TrackingStatus) -> None:
+    """A person says what became of the parcel, delivered or lost; a carrier's later word still counts."""
+    is_delivered = status is TrackingStatus.DELIVERED
+    parcel = replace(
+        parcel,
+        tracking_status=status,
+        status_at=change.now,
+        heard_at=change.now,
+        delivered_at=change.now if is_delivered else None,
+    )
+    change.order = with_parcel(change.order, parcel)
+    _place_units(change, parcel)
+    because = "the parcel was delivered" if is_delivered else "the parcel was given up"
+    close_cases(change, parcel.parcel_id, PROBLEMS, because)
+    if is_delivered:
+        change.tell(EventKind.PARCEL_DELIVERED, parcel_id=parcel.parcel_id, delivered_at=change.now.isoformat())
+    else:
+        change.tell(EventKind.PARCEL_LOST, parcel_id=parcel.parcel_id, reason=None)
+        open_case(change, AttentionCode.PARCEL_LOST, parcel.parcel_id, "a person gave the parcel up for lost")
+
+
 def _place_units(change: Change, parcel: Parcel) -> None:
     """Every unit that left in *parcel* is where the parcel's story, as far as it is known, says."""
     target = _UNITS_AT.get(parcel.tracking_status, Stage.SENDING_BACK if parcel.sending_back else Stage.IN_TRANSIT)

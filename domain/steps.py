@@ -133,12 +133,28 @@ def _reserve(order: Order) -> Iterator[Step]:
             order_id=order.order_id,
             contact_revision=order.contact_revision,
             lines=tuple(
-                WantedLine(line_id=line_id, sku=order.line(line_id).sku, quantity=quantity)
+                WantedLine(
+                    line_id=line_id,
+                    sku=order.line(line_id).sku,
+                    quantity=quantity,
+                    first_unit=_next_unit(order, line_id),
+                )
                 for line_id, quantity in wanted.items()
             ),
             allow_split=order.allow_split,
             first_fulfillment=len(order.fulfillments) + 1,
         )
+
+
+def _next_unit(order: Order, line_id: str) -> int:
+    """The place of the line's first unit that no fulfillment was planned for."""
+    ends = (
+        allocation.first_unit + allocation.quantity
+        for fulfillment in order.fulfillments
+        for allocation in fulfillment.allocations
+        if allocation.line_id == line_id
+    )
+    return max(ends, default=0)
 
 
 def _authorize(order: Order) -> Iterator[Step]:
@@ -161,7 +177,9 @@ def _capture(order: Order) -> Iterator[Step]:
         amount = capture_amount(order, authorization)
         if amount and authorization.reference:
             yield CapturePayment(
-                key=names.step_key(order.order_id, "capture", authorization.authorization_id),
+                key=names.step_key(
+                    order.order_id, "capture", authorization.authorization_id, authorization.capture_generation
+                ),
                 order_id=order.order_id,
                 authorization_id=authorization.authorization_id,
                 reference=authorization.reference,
@@ -188,13 +206,13 @@ def _void(order: Order) -> Iterator[Step]:
                 key=names.step_key(order.order_id, "void_label", parcel.parcel_id),
                 order_id=order.order_id,
                 parcel_id=parcel.parcel_id,
-                label_key=label_key(order.order_id, parcel.parcel_id),
+                label_key=label_key(order.order_id, parcel),
             )
 
 
-def label_key(order_id: str, parcel_id: str) -> str:
+def label_key(order_id: str, parcel: Parcel) -> str:
     """The key under which a carrier is asked for the parcel's label."""
-    return names.step_key(order_id, "label", parcel_id)
+    return names.step_key(order_id, "label", parcel.parcel_id, parcel.label_generation)
 
 
 def _book(order: Order) -> Iterator[Step]:
@@ -211,7 +229,7 @@ def _book_label(order: Order, parcel: Parcel) -> BookLabel:
             sku = order.line(portion.line_id).sku
             contents[sku] = contents.get(sku, 0) + portion.quantity
     return BookLabel(
-        key=label_key(order.order_id, parcel.parcel_id),
+        key=label_key(order.order_id, parcel),
         order_id=order.order_id,
         parcel_id=parcel.parcel_id,
         location_id=order.fulfillment(parcel.fulfillment_id).location_id,

@@ -86,6 +86,47 @@ class CancellationState(StrEnum):
     DONE = "done"
 
 
+class RequestKind(StrEnum):
+    """What a warehouse is asked to do with goods that it has begun to work on."""
+
+    CANCEL = "cancel"
+    HOLD = "hold"
+    CHANGE_ADDRESS = "change_address"
+
+
+class RequestState(StrEnum):
+    """How far a request to a warehouse got; one that nobody answered in time counts as refused."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    TIMED_OUT = "timed_out"
+    WITHDRAWN = "withdrawn"
+
+
+class HoldDecision(StrEnum):
+    """What a person decides about a hold."""
+
+    RELEASE = "release"
+    REJECT = "reject"
+
+
+class Fix(StrEnum):
+    """How a person settles an attention case."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    MARK_DELIVERED = "mark_delivered"
+    MARK_LOST = "mark_lost"
+    WAIT_LONGER = "wait_longer"
+    RELEASE = "release"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    WRITE_OFF = "write_off"
+    ASSIGN = "assign"
+    CLOSE = "close"
+
+
 class HoldReason(StrEnum):
     """Why an order must not go to the warehouse yet."""
 
@@ -304,6 +345,8 @@ class EventKind(StrEnum):
     ORDER_DELIVERED = "order.delivered"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_UNDELIVERABLE = "order.undeliverable"
+    ORDER_AMENDED = "order.amended"
+    ORDER_NOTE_ADDED = "order.note_added"
     PAYMENT_ACTION_REQUIRED = "payment.action_required"
     PAYMENT_AUTHORIZED = "payment.authorized"
     PAYMENT_DECLINED = "payment.declined"
@@ -311,6 +354,8 @@ class EventKind(StrEnum):
     PAYMENT_VOIDED = "payment.voided"
     HOLD_PLACED = "hold.placed"
     HOLD_RELEASED = "hold.released"
+    CANCELLATION_REQUESTED = "cancellation.requested"
+    CANCELLATION_DECIDED = "cancellation.decided"
     STOCK_RESERVED = "stock.reserved"
     STOCK_UNRESERVED = "stock.unreserved"
     FULFILLMENT_RELEASED = "fulfillment.released"
@@ -321,6 +366,7 @@ class EventKind(StrEnum):
     FULFILLMENT_PACKED = "fulfillment.packed"
     FULFILLMENT_HANDED_OVER = "fulfillment.handed_over"
     FULFILLMENT_CANCELLED = "fulfillment.cancelled"
+    REQUEST_SENT = "request.sent"
     REQUEST_ANSWERED = "request.answered"
     PARCEL_LABELLED = "parcel.labelled"
     PARCEL_TRACKED = "parcel.tracked"
@@ -328,4 +374,6 @@ class EventKind(StrEnum):
     PARCEL_LOST = "parcel.lost"
     PARCEL_SENT_BACK = "parcel.sent_back"
     ATTENTION_OPENED = "attention.opened"
+    ATTENTION_REMINDED = "attention.reminded"
     ATTENTION_RESOLVED = "attention.resolved"
+    NOTICE_SENT = "notice.sent"

@@ -19,7 +19,9 @@ from domain.orders import (
 )
 from domain.payments import capture_amount
 from domain.units import Stage
-from domain.vocabulary import FulfillmentState, ParcelState, PaymentState, Role
+from domain.vocabulary import FulfillmentState, ParcelState, PaymentState, RequestState, Role
+
+ANSWER_REQUEST = "answer_request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ def waits(order: Order) -> tuple[Wait, ...]:
     found = [
         *_stock(order),
         *_holds(order),
+        *_requests(order),
         *_payments(order),
         *_warehouse(order),
         *_parcels(order),
@@ -86,6 +89,20 @@ def _holds(order: Order) -> Iterator[Wait]:
             escalates_to=Role.OPERATIONS,
             overdue=AttentionCode.HOLD_OVERDUE,
         )
+
+
+def _requests(order: Order) -> Iterator[Wait]:
+    for request in order.requests:
+        if request.state is RequestState.OPEN:
+            yield Wait(
+                subject=request.request_id,
+                owner=Role.WAREHOUSE,
+                next_step=ANSWER_REQUEST,
+                since=request.sent_at,
+                due_at=request.due_at,
+                escalates_to=Role.OPERATIONS,
+                overdue=None,
+            )
 
 
 def _payments(order: Order) -> Iterator[Wait]:

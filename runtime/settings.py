@@ -32,6 +32,13 @@ class Settings:
     stripe_webhook_secret: str = field(default="", repr=False)
     carriers: Mapping[str, CarrierSettings] = field(default_factory=dict)
     webhooks_allow_loopback: bool = False
+    stream_comment_seconds: float = 15.0
+    stream_patience_seconds: float = 20.0
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str = "orders@localhost"
+    message_gateway_url: str | None = None
+    message_gateway_token: str = field(default="", repr=False)
+    tracking_secrets: tuple[str, ...] = field(default=(), repr=False)
     log_format: str = "json"
     log_level: str = "INFO"
 
@@ -59,6 +66,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         stripe_webhook_secret=environ.get("STRIPE_WEBHOOK_SECRET", ""),
         carriers=_carriers(environ.get("DOORSTEP_CARRIERS", "{}")),
         webhooks_allow_loopback=environ.get("DOORSTEP_WEBHOOKS_ALLOW_LOOPBACK", "") == "1",
+        stream_comment_seconds=_seconds(environ, "DOORSTEP_STREAM_COMMENT_SECONDS", 15.0),
+        stream_patience_seconds=_seconds(environ, "DOORSTEP_STREAM_PATIENCE_SECONDS", 20.0),
+        smtp_url=environ.get("DOORSTEP_SMTP_URL") or None,
+        mail_from=environ.get("DOORSTEP_MAIL_FROM") or "orders@localhost",
+        message_gateway_url=environ.get("DOORSTEP_MESSAGE_GATEWAY_URL") or None,
+        message_gateway_token=environ.get("DOORSTEP_MESSAGE_GATEWAY_TOKEN", ""),
+        tracking_secrets=tuple(environ.get("DOORSTEP_TRACKING_SECRETS", "").split()),
         log_format=environ.get("DOORSTEP_LOG_FORMAT", "json"),
         log_level=environ.get("DOORSTEP_LOG_LEVEL", "INFO"),
     )
@@ -72,6 +86,17 @@ def _integer(environ: Mapping[str, str], name: str, default: int) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{name} must be a whole number, not {text!r}") from None
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name, "")
+    try:
+        found = float(text or default)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise ValueError(f"{name} must be a number of seconds above 0, not {text!r}")
+    return found
 
 
 def _carriers(text: str) -> dict[str, CarrierSettings]:

@@ -14,6 +14,7 @@ from db.listening import listen
 from db.session import create_sessions, dispose
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
+from workers.notices import NoticeRelay
 from workers.relays import Housekeeper, OutboxRelay, Publisher, Relay, WebhookRelay, waking
 from workers.wiring import create_worker, open_providers
 
@@ -31,10 +32,17 @@ async def serve(config: settings.Settings) -> None:
     async with open_providers(config) as providers, httpx.AsyncClient(timeout=10.0, follow_redirects=False) as outward:
         dispatcher = Dispatcher(sessions, client, config.task_queue)
         webhooks = WebhookRelay(sessions, outward)
+        notices = NoticeRelay(sessions, providers.messages, config)
+
+        def published() -> None:
+            webhooks.wake()
+            notices.wake()
+
         relays: list[Relay] = [
             OutboxRelay(sessions, dispatcher),
-            Publisher(sessions, published=webhooks.wake),
+            Publisher(sessions, published=published),
             webhooks,
+            notices,
             Housekeeper(sessions),
         ]
         tasks = [asyncio.create_task(relay.run(), name=relay.name) for relay in relays]

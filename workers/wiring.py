@@ -1,8 +1,8 @@
 """The composition root: the one module that sees every layer and puts the worker together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypedDict
 
@@ -16,7 +16,9 @@ from activities.orders import OrderActivities
 from activities.payments import PaymentActivities
 from activities.shipping import ShippingActivities
 from db.session import Sessions
+from domain.notices import NoticeChannel
 from providers.carrier import Carrier, HttpCarrier
+from providers.message import GatewayMessages, MessageProvider, SmtpMessages
 from providers.payment import PaymentProvider, StripePayments
 from runtime.settings import Settings
 from workflows.orders import OrderWorkflow
@@ -27,10 +29,11 @@ PASSED_THROUGH = ("activities", "contracts", "domain", "workflows.cards", "workf
 
 @dataclass(frozen=True)
 class Providers:
-    """The outside world, as the activities see it."""
+    """The outside world, as the activities see it, and the relay that writes to customers."""
 
     payments: PaymentProvider
     carriers: dict[str, Carrier]
+    messages: Mapping[NoticeChannel, MessageProvider] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -43,10 +46,19 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
         carriers: dict[str, Carrier] = {
             name: HttpCarrier(name, carrier.url, client) for name, carrier in settings.carriers.items()
         }
+        mail = SmtpMessages(url=settings.smtp_url, sender=settings.mail_from) if settings.smtp_url else None
+        messages: dict[NoticeChannel, MessageProvider] = {} if mail is None else {NoticeChannel.EMAIL: mail}
+        if settings.message_gateway_url is not None:
+            gateway = GatewayMessages(
+                url=settings.message_gateway_url, token=settings.message_gateway_token, client=client
+            )
+            messages |= {NoticeChannel.SMS: gateway, NoticeChannel.MESSENGER: gateway}
         try:
-            yield Providers(payments=payments, carriers=carriers)
+            yield Providers(payments=payments, carriers=carriers, messages=messages)
         finally:
             await payments.close()
+            if mail is not None:
+                await mail.close()
 
 
 def runner() -> SandboxedWorkflowRunner:

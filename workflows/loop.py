@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+
+OUTCOME_FORGOTTEN = "outcome_forgotten"
 
 
 class Versioned(Protocol):
@@ -32,14 +34,17 @@ class Keyed(Protocol):
 S = TypeVar("S", bound=Versioned)
 M = TypeVar("M")
 A = TypeVar("A")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Life(Generic[S, M, A]):
+class Life(Generic[S, M, A, R]):
     """The pure rules the loop runs on.
 
     ``apply`` answers what one message did, and ``after`` reads the state off that: the very same state for a message that
-    changes nothing. ``failed`` and ``due`` make the messages that the loop itself sends.
+    changes nothing. ``failed`` and ``due`` make the messages that the loop itself sends. ``command_id`` is None for what no
+    caller waits for; ``outcome`` is None for a command that was not applied yet, and ``knows`` also says yes to one whose
+    outcome is forgotten.
     """
 
     apply: Callable[[S, M, datetime], A]
@@ -50,13 +55,16 @@ class Life(Generic[S, M, A]):
     step_key: Callable[[M], str | None]
     failed: Callable[[str, str], M]
     due: Callable[[datetime], M]
+    command_id: Callable[[M], str | None]
+    outcome: Callable[[S, str], R | None]
+    knows: Callable[[S, str], bool]
 
 
 class Hands(Protocol[S, M, A]):  # type: ignore[misc]  # invariant: state, messages and results are one family
     """How the loop touches the world: one write per move, one activity per step."""
 
-    async def write(self, before: S, after: S, applied: Sequence[A]) -> None:
-        """Write one move; returns when it is committed."""
+    async def write(self, before: S, after: S, applied: Sequence[A], *, durable: bool) -> None:
+        """Write one move; returns when it is committed. A *durable* one must not be committed before the engine has it."""
         ...
 
     async def perform(self, step: Any) -> M:
@@ -68,15 +76,16 @@ class Hands(Protocol[S, M, A]):  # type: ignore[misc]  # invariant: state, messa
         ...
 
 
-class Applier(Generic[S, M, A]):
+class Applier(Generic[S, M, A, R]):
     """Applies messages to one state, one move at a time; only this changes it."""
 
-    def __init__(self, state: S, *, life: Life[S, M, A], hands: Hands[S, M, A], crowded: Callable[[], bool]) -> None:
+    def __init__(self, state: S, *, life: Life[S, M, A, R], hands: Hands[S, M, A], crowded: Callable[[], bool]) -> None:
         self.state = state
         self._life = life
         self._hands = hands
         self._crowded = crowded
         self._born = state.version
+        self._written = state
         self._mailbox: deque[M] = deque()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._started: set[str] = set()
@@ -86,6 +95,22 @@ class Applier(Generic[S, M, A]):
     def post(self, message: M) -> None:
         """Put *message* in the mailbox; the loop applies it."""
         self._mailbox.append(message)
+
+    async def settle(self, command: M) -> R:
+        """What became of *command*, applied once, as soon as its move is written, and no later.
+
+        Raises:
+            ApplicationError: (outcome_forgotten) it was applied so long ago that its outcome is not kept.
+        """
+        command_id = self._life.command_id(command) or ""
+        queued = any(self._life.command_id(message) == command_id for message in self._mailbox)
+        if not queued and not self._life.knows(self.state, command_id):
+            self.post(command)
+        await workflow.wait_condition(lambda: self._life.knows(self._written, command_id))
+        outcome = self._life.outcome(self._written, command_id)
+        if outcome is None:
+            raise ApplicationError("what became of it is not kept any more", type=OUTCOME_FORGOTTEN)
+        return outcome
 
     async def run(self) -> S:
         """Until closed, or quiet and due for a new run; never with mail unread or a step under way."""
@@ -102,25 +127,29 @@ class Applier(Generic[S, M, A]):
         """Everything in the mailbox, one write."""
         before, now = self.state, workflow.now()
         applied: list[A] = []
-        state = before
+        state, durable = before, False
         while self._mailbox:
             message = self._mailbox.popleft()
             result = self._life.apply(state, message, now)
             if self._life.after(result) is not state:
                 applied.append(result)
+                durable = durable or self._life.command_id(message) is not None
             state = self._life.after(result)
             # A step ends when its result is applied: popped when it was posted, a move in between would start it again.
             self._running.pop(self._life.step_key(message) or "", None)
         if not applied:
             return
         self.state = state
-        await self._hands.write(before, state, applied)
+        await self._hands.write(before, state, applied, durable=durable)
         self._hands.show(before, state)
+        self._written = state
 
     def _start_and_stop_steps(self) -> None:
         wanted = self._life.next_steps(self.state)
         for key in [key for key in self._running if key not in wanted]:
             self._running.pop(key).cancel()
+        # A step that failed and is wanted again, because a person said so, starts again.
+        self._started.intersection_update(wanted)
         for key, step in wanted.items():
             if key not in self._started:
                 self._started.add(key)

@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities.inventory import InventoryActivities
@@ -17,8 +17,19 @@ with workflow.unsafe.imports_passed_through():
     from contracts.orders import Move, OrderInput
     from domain import projection
     from domain.change import StockEffect, UndoStep
+    from domain.commands import (
+        COMMANDS,
+        CancelOrder,
+        ChangeAddress,
+        Command,
+        CommandOutcome,
+        PlaceHold,
+        ReleaseHold,
+        ResolveCase,
+    )
     from domain.life import Applied, apply
     from domain.messages import CarrierFact, DueReached, Message, PaymentFact, StepFailed, WarehouseFact
+    from domain.obeying import refusal
     from domain.orders import Order, closed
     from domain.steps import (
         AuthorizePayment,
@@ -36,10 +47,15 @@ with workflow.unsafe.imports_passed_through():
 
 
 def _step_key(message: Message) -> str | None:
-    return None if isinstance(message, WarehouseFact | CarrierFact | PaymentFact | DueReached) else message.step_key
+    return None if isinstance(message, _WITHOUT_STEP) else message.step_key
 
 
-LIFE: Life[Order, Message, Applied] = Life(
+def _command_id(message: Message) -> str | None:
+    return message.id if isinstance(message, COMMANDS) else None
+
+
+_WITHOUT_STEP = (WarehouseFact, CarrierFact, PaymentFact, DueReached, *COMMANDS)
+LIFE: Life[Order, Message, Applied, CommandOutcome] = Life(
     apply=apply,
     after=lambda applied: applied.order,
     next_steps=next_steps,
@@ -48,6 +64,9 @@ LIFE: Life[Order, Message, Applied] = Life(
     step_key=_step_key,
     failed=lambda key, error: StepFailed(step_key=key, error=error),
     due=lambda at: DueReached(at=at),
+    command_id=_command_id,
+    outcome=lambda order, command_id: order.outcome_of(command_id),
+    knows=lambda order, command_id: order.has_obeyed(command_id),
 )
 
 
@@ -87,6 +106,57 @@ class OrderWorkflow:
         """The payment provider says what became of an authorization."""
         self._applier.post(fact)
 
+    @workflow.update(name=names.CANCEL_ORDER)
+    async def cancel_order(self, command: CancelOrder) -> CommandOutcome:
+        """Cancel units, whole or in part."""
+        return await self._applier.settle(command)
+
+    @workflow.update(name=names.PLACE_HOLD)
+    async def place_hold(self, command: PlaceHold) -> CommandOutcome:
+        """Keep the order, or a fulfillment of it, from the warehouse."""
+        return await self._applier.settle(command)
+
+    @workflow.update(name=names.RELEASE_HOLD)
+    async def release_hold(self, command: ReleaseHold) -> CommandOutcome:
+        """Let a hold go, or refuse the order for it."""
+        return await self._applier.settle(command)
+
+    @workflow.update(name=names.CHANGE_ADDRESS)
+    async def change_address(self, command: ChangeAddress) -> CommandOutcome:
+        """Ship somewhere else."""
+        return await self._applier.settle(command)
+
+    @workflow.update(name=names.RESOLVE_CASE)
+    async def resolve_case(self, command: ResolveCase) -> CommandOutcome:
+        """Settle an attention case by one of its fixes."""
+        return await self._applier.settle(command)
+
+    @cancel_order.validator
+    def _may_cancel(self, command: CancelOrder) -> None:
+        self._check(command)
+
+    @place_hold.validator
+    def _may_hold(self, command: PlaceHold) -> None:
+        self._check(command)
+
+    @release_hold.validator
+    def _may_release(self, command: ReleaseHold) -> None:
+        self._check(command)
+
+    @change_address.validator
+    def _may_change_address(self, command: ChangeAddress) -> None:
+        self._check(command)
+
+    @resolve_case.validator
+    def _may_resolve(self, command: ResolveCase) -> None:
+        self._check(command)
+
+    def _check(self, command: Command) -> None:
+        """Refuse what is illegal now; a refusal here leaves no trace in the history."""
+        refused = refusal(self._applier.state, command)
+        if refused is not None:
+            raise ApplicationError(refused.detail, type=refused.code)
+
     @workflow.signal(dynamic=True)
     def unknown_signal(self, name: str, args: Sequence[RawValue]) -> None:
         """A signal of a name we do not know is told and dropped."""
@@ -103,20 +173,26 @@ class OrderHands:
     def __init__(self, shown: Order) -> None:
         self._shown = shown
 
-    async def write(self, before: Order, after: Order, applied: Sequence[Applied]) -> None:
-        """Write one move locally; when that fails twice, the same write as a regular activity, for as long as it takes."""
+    async def write(self, before: Order, after: Order, applied: Sequence[Applied], *, durable: bool) -> None:
+        """Write one move locally; when that fails twice, the same write as a regular activity, for as long as it takes.
+
+        A *durable* one is a regular activity at once: a local one commits before the engine has the command, and a worker
+        that dies there would leave a committed change that the engine then refuses.
+        """
         move = _move(before, after, applied, workflow.now())
         summary = ", ".join(dict.fromkeys(event.kind.value for event in move.events))[:200] or "waits changed"
         try:
-            await workflow.execute_local_activity_method(
-                OrderActivities.write_move, args=[move, after], summary=summary, **LOCAL_WRITE
-            )
+            if not durable:
+                await workflow.execute_local_activity_method(
+                    OrderActivities.write_move, args=[move, after], summary=summary, **LOCAL_WRITE
+                )
+                return
         except FailureError as failure:  # A local activity's own failure comes bare.
             if is_cancelled_exception(failure):
                 raise
-            await workflow.execute_activity_method(
-                OrderActivities.write_move, args=[move, after], summary=summary, **DB_WRITE
-            )
+        await workflow.execute_activity_method(
+            OrderActivities.write_move, args=[move, after], summary=summary, **DB_WRITE
+        )
 
     async def perform(self, step: Any) -> Message:
         """Call the one activity that *step* is."""

@@ -15,11 +15,15 @@ from api.body import read_raw, require_json
 from api.intake import read_draft
 from api.once import Claim, Done, claim_of, once
 from api.openapi import CHANGE, READ, READ_ONE, Page, takes
+from api.routers.events import STREAM, LastEventId
 from api.schemas.fields import PathName
 from api.schemas.orders import OrderBody
 from api.schemas.queries import OrdersQuery, PageQuery
 from api.schemas.views import EventView, OrderView
 from api.security import Call, needs
+from api.streams.opening import open_stream
+from api.streams.sources import OrderSource
+from api.streams.wire import beyond_the_end, resume_after, wants_stream
 from api.taking import Taken, may_bring, take
 from api.views import order_view
 from api.waiting import first_decision, preferred_wait
@@ -131,9 +135,14 @@ async def get_request(call: Reader, order_id: PathName) -> Response:
     return Response(body, media_type="application/json")
 
 
-@router.get("/v1/orders/{order_id}/events", response_model=Page[EventView], responses=READ_ONE)
-async def list_events(call: Reader, order_id: PathName, query: Annotated[PageQuery, Query()]) -> Response:
-    """The order's timeline, from its beginning."""
+@router.get("/v1/orders/{order_id}/events", response_model=Page[EventView], responses=READ_ONE | STREAM)
+async def list_events(
+    call: Reader, order_id: PathName, query: Annotated[PageQuery, Query()], last_event_id: LastEventId = None
+) -> Response:
+    """The order's timeline, from its beginning; live for who accepts ``text/event-stream``."""
+    seen = resume_after(last_event_id)
+    if wants_stream(call.request.headers.get("accept")):
+        return await _follow(call, order_id, after=seen or 0)
     after = 0 if query.cursor is None else int(cursors.read("events", query.cursor, length=1)[0])
     async with call.context.sessions() as session:
         await see_order(session, call, order_id)
@@ -146,6 +155,16 @@ async def list_events(call: Reader, order_id: PathName, query: Annotated[PageQue
             places=[(event.sequence,) for event in found],
         )
     )
+
+
+async def _follow(call: Call, order_id: str, *, after: int) -> Response:
+    """The order's events behind sequence *after*, as they happen."""
+    async with call.context.sessions() as session:
+        await see_order(session, call, order_id)
+        last = await orders.last_sequence(session, order_id)
+    if after > last:
+        raise beyond_the_end(last)
+    return open_stream(call, OrderSource(call.context.streams, order_id, after=after))
 
 
 async def see_order(session: AsyncSession, call: Call, order_id: str) -> None:

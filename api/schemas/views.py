@@ -6,6 +6,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from domain.vocabulary import (
+    CancellationState,
+    CancelReason,
     Channel,
     DeliveryMethod,
     FulfillmentState,
@@ -15,6 +17,7 @@ from domain.vocabulary import (
     ParcelState,
     PaymentMethod,
     PaymentState,
+    RequestKind,
     Role,
     ServiceLevel,
     TrackingStatus,
@@ -109,14 +112,62 @@ class LineView(TypedDict):
     quantities: dict[str, int]
 
 
+class ActorView(TypedDict):
+    """Who caused an event."""
+
+    kind: str
+    id: str | None
+
+
+class NoteView(TypedDict):
+    """What somebody wrote about the order."""
+
+    note_id: str
+    text: str
+    actor: ActorView
+    at: datetime
+
+
 class HoldView(TypedDict):
     """Why the order must not go to the warehouse yet."""
 
     hold_id: str
     reason: HoldReason
     note: str | None
+    fulfillment_id: str | None
     placed_by: str
     owner: Role
+    due_at: datetime
+
+
+class QuantityView(TypedDict):
+    """Units of one line."""
+
+    line_id: str
+    quantity: int
+
+
+class CancellationView(TypedDict):
+    """What somebody wanted cancelled, and what of it is."""
+
+    cancellation_id: str
+    state: CancellationState
+    lines: list[QuantityView]
+    done: list[QuantityView]
+    reason: CancelReason
+    actor: str
+    requested_at: datetime
+    restock: bool
+    refund: bool
+    note: str | None
+
+
+class RequestView(TypedDict):
+    """What a warehouse is asked and has not answered yet."""
+
+    request_id: str
+    kind: RequestKind
+    lines: list[QuantityView]
     due_at: datetime
 
 
@@ -151,13 +202,6 @@ class AttentionView(TypedDict):
     due_at: datetime
     cause: str
     fixes: list[FixView]
-
-
-class QuantityView(TypedDict):
-    """Units of one line."""
-
-    line_id: str
-    quantity: int
 
 
 class ParcelView(TypedDict):
@@ -279,20 +323,14 @@ class OrderView(AskedView):
     refunds: list[dict[str, Any]]
     lines: list[LineView]
     holds: list[HoldView]
-    cancellations: list[dict[str, Any]]
+    cancellations: list[CancellationView]
+    notes: list[NoteView]
     waits: list[WaitView]
     waiting: WaitView | None
     attention: list[AttentionView]
     fulfillments: list[OrderFulfillmentView]
     decisions: list[DecisionView]
     links: LinksView
-
-
-class ActorView(TypedDict):
-    """Who caused an event."""
-
-    kind: str
-    id: str | None
 
 
 class EventView(TypedDict):
@@ -343,7 +381,7 @@ class FulfillmentView(TypedDict):
     ship_to: ShipToView
     lines: list[FulfillmentLineView]
     parcels: list[ParcelView]
-    requests: list[dict[str, Any]]
+    requests: list[RequestView]
 
 
 class AcceptedView(TypedDict):

@@ -2,7 +2,17 @@
 
 from db.models.access import ApiKey, IdempotencyKey, PolicyVersion
 from db.models.base import Base, Json
-from db.models.orders import FulfillmentRow, OrderArchive, OrderContact, OrderEvent, OrderRow, ParcelRow, PaymentToken
+from db.models.notices import DeliveryRating, FeedCursor, Notice
+from db.models.orders import (
+    FulfillmentRow,
+    OrderArchive,
+    OrderContact,
+    OrderEvent,
+    OrderNote,
+    OrderRow,
+    ParcelRow,
+    PaymentToken,
+)
 from db.models.outside import (
     Document,
     Heartbeat,
@@ -19,17 +29,21 @@ from db.models.stock import Location, Product, Reservation, StepMark, Stock, Sto
 __all__ = [
     "ApiKey",
     "Base",
+    "DeliveryRating",
     "Document",
+    "FeedCursor",
     "FulfillmentRow",
     "Heartbeat",
     "IdempotencyKey",
     "InboxFact",
     "Json",
     "Location",
+    "Notice",
     "Operation",
     "OrderArchive",
     "OrderContact",
     "OrderEvent",
+    "OrderNote",
     "OrderRow",
     "OutboxRow",
     "ParcelRow",

@@ -112,7 +112,21 @@ class OrderContact(Base):
     note: Mapped[str | None]
     latitude: Mapped[float | None] = mapped_column(Float)
     longitude: Mapped[float | None] = mapped_column(Float)
+    command_id: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class OrderNote(Base):
+    """What somebody wrote about an order: free text, so never in a history, an event or a log."""
+
+    __tablename__ = "order_notes"
+
+    note_id: Mapped[str] = mapped_column(primary_key=True)
+    order_id: Mapped[str] = mapped_column(index=True)
+    text: Mapped[str]
+    actor_kind: Mapped[str]
+    actor_id: Mapped[str]
+    at: Mapped[datetime]
 
 
 class PaymentToken(Base):

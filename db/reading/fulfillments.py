@@ -7,9 +7,8 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Select, Text, bindparam, cast, func, select, tuple_
+from sqlalchemy import Integer, Select, Text, bindparam, cast, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from db.models import FulfillmentRow, OrderContact, OrderRow, Product
 from domain.orders import Order
@@ -36,13 +35,8 @@ class StoredFulfillment:
 
 @cache
 def _query() -> Select[Any]:
-    newer = aliased(OrderContact)
-    newest = (
-        select(func.max(newer.revision))
-        .where(newer.order_id == OrderRow.order_id)
-        .correlate(OrderRow)
-        .scalar_subquery()
-    )
+    # A newer revision may have been refused: the state value says which one the order ships to.
+    used = func.coalesce(cast(OrderRow.snapshot["contact_revision"].astext, Integer), 1)
     return (
         select(
             FulfillmentRow.fulfillment_id,
@@ -58,7 +52,7 @@ def _query() -> Select[Any]:
             OrderContact.gift,
         )
         .join(OrderRow, OrderRow.order_id == FulfillmentRow.order_id)
-        .join(OrderContact, (OrderContact.order_id == OrderRow.order_id) & (OrderContact.revision == newest))
+        .join(OrderContact, (OrderContact.order_id == OrderRow.order_id) & (OrderContact.revision == used))
         .where(FulfillmentRow.released_at.is_not(None))
     )
 

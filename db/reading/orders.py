@@ -7,13 +7,13 @@ from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, func, select, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Integer, Select, Text, bindparam, cast, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from db.intake import Contact
-from db.models import OrderArchive, OrderContact, OrderEvent, OrderRow, ParcelRow
+from db.models import OrderArchive, OrderContact, OrderEvent, OrderNote, OrderRow, ParcelRow
 from domain.orders import Order
 
 ORDER = TypeAdapter(Order)
@@ -34,6 +34,7 @@ class StoredOrder:
     row_attention: Sequence[Mapping[str, Any]]
     contact: Contact
     replaced_by: Sequence[str] = ()
+    notes: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +77,23 @@ _CONTACT_FIELDS = (
 
 @cache
 def _query() -> Select[Any]:
-    newer = aliased(OrderContact)
-    newest = (
-        select(func.max(newer.revision))
-        .where(newer.order_id == OrderRow.order_id)
+    # A newer revision may have been refused: the state value says which one the order ships to.
+    used = func.coalesce(cast(OrderRow.snapshot["contact_revision"].astext, Integer), 1)
+    note = {
+        "note_id": OrderNote.note_id,
+        "text": OrderNote.text,
+        "actor": func.jsonb_build_object("kind", OrderNote.actor_kind, "id", OrderNote.actor_id),
+        "at": OrderNote.at,
+    }
+    notes = (
+        select(
+            func.jsonb_agg(
+                aggregate_order_by(
+                    func.jsonb_build_object(*(part for pair in note.items() for part in pair)), OrderNote.at
+                )
+            )
+        )
+        .where(OrderNote.order_id == OrderRow.order_id)
         .correlate(OrderRow)
         .scalar_subquery()
     )
@@ -101,8 +115,9 @@ def _query() -> Select[Any]:
         OrderRow.row_attention,
         cast(OrderRow.snapshot, Text).label("snapshot"),
         replaced_by.label("replaced_by"),
+        notes.label("notes"),
         *(getattr(OrderContact, name) for name in _CONTACT_FIELDS),
-    ).join(OrderContact, (OrderContact.order_id == OrderRow.order_id) & (OrderContact.revision == newest))
+    ).join(OrderContact, (OrderContact.order_id == OrderRow.order_id) & (OrderContact.revision == used))
 
 
 def _stored(row: Any) -> StoredOrder:
@@ -118,6 +133,7 @@ def _stored(row: Any) -> StoredOrder:
         row_attention=row.row_attention,
         contact=Contact(**{name: getattr(row, name) for name in _CONTACT_FIELDS}),
         replaced_by=tuple(row.replaced_by or ()),
+        notes=tuple(row.notes or ()),
     )
 
 
@@ -135,6 +151,11 @@ async def find_order(session: AsyncSession, order_id: str) -> StoredOrder | None
 async def source_of(session: AsyncSession, order_id: str) -> str | None:
     """The source of the order with that id."""
     return (await session.execute(select(OrderRow.source).where(OrderRow.order_id == order_id))).scalar_one_or_none()
+
+
+async def last_sequence(session: AsyncSession, order_id: str) -> int:
+    """The sequence of the order's newest event."""
+    return (await session.execute(select(OrderRow.last_sequence).where(OrderRow.order_id == order_id))).scalar_one()
 
 
 async def find_request(session: AsyncSession, order_id: str) -> bytes | None:

@@ -18,6 +18,7 @@ from devstack.world.deliveries import Deliveries
 from devstack.world.floor.story import Floor
 from devstack.world.floor.webhook import FloorWebhook
 from devstack.world.ledger import Ledger
+from devstack.world.messages import Mailbox, MailServer, MessageRoutes
 from devstack.world.outbound import Outbound
 from devstack.world.payments.events import Events
 from devstack.world.payments.intents import Intents
@@ -38,6 +39,9 @@ class World:
         self.ledger = Ledger(self.store)
         self.outbound = Outbound(config.api_url) if config.api_url else None
         self.deliveries = Deliveries(self.store)
+        mailbox = Mailbox(self.store)
+        self.mail_server = MailServer(store=self.store, control=self.control, mailbox=mailbox)
+        self._mail_at = (config.host, config.smtp_port)
         self.app = FastAPI(title="Outside world", openapi_url=None, lifespan=self._lifespan)
         scenarios = Scenarios(config, self.outbound)
         labels = Labels(self.store, self.ledger)
@@ -67,6 +71,9 @@ class World:
             label_bought=floor.label_bought,
         ).add_to(self.app)
         FloorWebhook(store=self.store, ledger=self.ledger, control=self.control, floor=floor).add_to(self.app)
+        MessageRoutes(
+            store=self.store, control=self.control, mailbox=mailbox, token=config.message_gateway_token
+        ).add_to(self.app)
         self.app.router.add_route("/healthz", self.healthz, methods=["GET"])
         self.app.router.add_route("/ledger", self.show_ledger, methods=["GET"])
         self.app.router.add_route("/control", self.turn, methods=["GET", "POST"])
@@ -106,7 +113,11 @@ class World:
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         self.deliveries.start()
+        host, port = self._mail_at
+        if port is not None:
+            await self.mail_server.start(host, port)
         yield
+        self.mail_server.stop()
         await self.deliveries.stop()
         if self.outbound is not None:
             await self.outbound.close()

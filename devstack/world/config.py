@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldConfig:
-    """One world. Without *api_url* nothing is sent out; without *seed* nothing happens at random."""
+    """One world. Without *api_url* nothing is sent out; without *seed* nothing happens at random; *smtp_port*: its mailbox."""
 
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 8710
+    smtp_port: int | None = None
     public_url: str | None = None
     speed: float = 1.0
     hands_off: bool = False
@@ -24,6 +25,7 @@ class WorldConfig:
     stripe_api_key: str = field(default="", repr=False)
     stripe_webhook_secret: str = field(default="", repr=False)
     stripe_events: tuple[str, ...] | None = None
+    message_gateway_token: str = field(default="", repr=False)
     carrier_secrets: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property

@@ -44,6 +44,7 @@ class Control:
     speed: float = 1.0
     payments: PaymentFaults = field(default_factory=PaymentFaults)
     carriers: Faults = field(default_factory=Faults)
+    messages: Faults = field(default_factory=Faults)
     running: asyncio.Event = field(default_factory=asyncio.Event)
     webhook_secret: str = field(default="", repr=False)
 
@@ -60,6 +61,7 @@ class Control:
             "speed": self.speed,
             "payments": asdict(self.payments),
             "carriers": asdict(self.carriers),
+            "messages": asdict(self.messages),
             "floor": {"paused": not self.running.is_set()},
         }
 
@@ -69,9 +71,10 @@ class Control:
         Raises:
             ValueError: an unknown knob or a value of another type; nothing was changed.
         """
-        changes = [*_changes(self.payments, wanted, "payments"), *_changes(self.carriers, wanted, "carriers")]
+        counters = {"payments": self.payments, "carriers": self.carriers, "messages": self.messages}
+        changes = [change for name, faults in counters.items() for change in _changes(faults, wanted, name)]
         floor = _checked(wanted.get("floor", {}), {"paused": False, "webhook_secret": ""}, "floor")
-        _checked(wanted, {"speed": 0.0, "payments": {}, "carriers": {}, "floor": {}}, "control")
+        _checked(wanted, {"speed": 0.0, "floor": {}} | {name: {} for name in counters}, "control")
         for faults, name, value in changes:
             setattr(faults, name, value)
         self.speed = float(wanted.get("speed", self.speed))

@@ -8,12 +8,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from contracts.orders import Move, OrderInput
 from domain import messages, steps
+from domain.commands import CommandOutcome
 from domain.orders import Order
 
 AT = datetime(2026, 1, 5, 9, 30, 15, 250000, tzinfo=UTC)
 STEPS: tuple[type, ...] = get_args(steps.Step)
 MESSAGES: tuple[type, ...] = get_args(messages.Message)
-WIRE: tuple[type, ...] = (*MESSAGES, *STEPS, OrderInput, Move, Order)
+WIRE: tuple[type, ...] = (*MESSAGES, *STEPS, CommandOutcome, OrderInput, Move, Order)
 
 
 def full(kind: type) -> Any:
@@ -55,7 +56,7 @@ def _plain(hint: Any, name: str) -> Any:
         str: f"a {name}",
         int: 7,
         float: 1.5,
-        bool: name != "allow_split",
+        bool: name not in {"allow_split", "restock", "refund"},
         datetime: AT,
         date: AT.date(),
         timedelta: timedelta(days=2, minutes=30),

@@ -87,9 +87,9 @@ def test_every_stored_history_has_its_path() -> None:
 class HastyHands(OrderHands):
     """Rests before it writes: a command where the stored histories have none."""
 
-    async def write(self, before: Order, after: Order, applied: Sequence[Applied]) -> None:
+    async def write(self, before: Order, after: Order, applied: Sequence[Applied], *, durable: bool) -> None:
         await workflow.sleep(0.001)
-        await super().write(before, after, applied)
+        await super().write(before, after, applied, durable=durable)
 
 
 @workflow.defn(name=names.ORDER_WORKFLOW, sandboxed=False)

@@ -1,11 +1,13 @@
-"""Views that leave the house by more than one door, HTTP and webhooks; built from values, without I/O."""
+"""Parcels, fulfillments, addresses and events as they look from outside; built from values, without I/O."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from domain import units
-from domain.orders import Fulfillment, Order, Parcel, fulfillment_state, parcel_state
+from domain.orders import Fulfillment, Order, Parcel, Request, fulfillment_state, parcel_state
+from domain.units import Stage
+from domain.vocabulary import RequestState
 
 
 def parcel_view(order: Order, parcel: Parcel) -> dict[str, Any]:
@@ -41,7 +43,8 @@ def fulfillment_view(
     gift: Mapping[str, Any] | None,
     products: Mapping[str, tuple[str, str | None]],
 ) -> dict[str, Any]:
-    """A fulfillment as its warehouse sees it; *products* gives (name, gtin) by sku."""
+    """A fulfillment as its warehouse sees it: the units that are still wanted; *products* gives (name, gtin) by sku."""
+    gone = units.by_line(order.portions, {Stage.CANCELLED}, fulfillment_id=fulfillment.fulfillment_id)
     return {
         "fulfillment_id": fulfillment.fulfillment_id,
         "order_id": order.order_id,
@@ -60,12 +63,26 @@ def fulfillment_view(
                 "sku": allocation.sku,
                 "name": products.get(allocation.sku, (allocation.sku, None))[0],
                 "gtin": products.get(allocation.sku, (allocation.sku, None))[1],
-                "quantity": allocation.quantity,
+                "quantity": allocation.quantity - gone.get(allocation.line_id, 0),
             }
             for allocation in fulfillment.allocations
+            if allocation.quantity > gone.get(allocation.line_id, 0)
         ],
         "parcels": [parcel_view(order, parcel) for parcel in order.parcels_of(fulfillment.fulfillment_id)],
-        "requests": [],
+        "requests": [
+            _request_view(request)
+            for request in order.requests
+            if request.fulfillment_id == fulfillment.fulfillment_id and request.state is RequestState.OPEN
+        ],
+    }
+
+
+def _request_view(request: Request) -> dict[str, Any]:
+    return {
+        "request_id": request.request_id,
+        "kind": request.kind,
+        "lines": [{"line_id": line.line_id, "quantity": line.quantity} for line in request.lines],
+        "due_at": request.due_at,
     }
 
 

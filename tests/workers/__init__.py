@@ -1,0 +1,1 @@
+"""The relays of the worker that speak to the outside."""
