@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from activities.results import keep, kept
-from db import inventory, reservations
+from db import backorders, inventory, reservations
+from db.backorders import Waiting
 from db.session import Sessions
 from domain.messages import Candidate, Decision, StockReserved, StockShort
 from domain.sourcing import decide_reservation
@@ -20,7 +21,7 @@ class InventoryActivities:
 
     @activity.defn
     async def reserve_stock(self, request: ReserveStock) -> StockReserved | StockShort:
-        """Promise every line or none; falling short is a result. Idempotent on ``request.key``.
+        """Promise every line or none, or a place in the queue; falling short is a result. Idempotent on ``request.key``.
 
         A reservation that was given up while this hung finds its tombstone and promises nothing.
         """
@@ -36,9 +37,22 @@ class InventoryActivities:
                 sites=await reservations.sites(session),
                 destination=await reservations.destination(session, request.order_id, request.contact_revision),
                 now=now,
+                queued=await backorders.queued(session, [line.sku for line in request.lines]),
             )
             if isinstance(decision, StockReserved):
                 await reservations.promise(session, request.order_id, request.key, decision, at=now)
+                skus = {line.line_id: line.sku for line in request.lines}
+                waiting = [
+                    Waiting(line_id=line.line_id, sku=skus[line.line_id], quantity=line.quantity)
+                    for line in decision.backordered
+                ]
+                await backorders.join(
+                    session,
+                    request.order_id,
+                    waiting,
+                    priority=request.priority,
+                    received_at=request.received_at or now,
+                )
             await reservations.keep_result(session, request.key, keep(decision))
             return decision
 

@@ -25,7 +25,7 @@ class OrderActivities:
         Raises:
             LookupError: the order has no row.
         """
-        if not (move.stock or move.undone or move.numbered):
+        if not (move.stock or move.undone or move.unqueued or move.numbered):
             async with self._single() as session:
                 await projection.write(session, move, snapshot=order.payload.data)
             return
@@ -35,6 +35,7 @@ class OrderActivities:
             if standing is not None and standing.version > move.version:
                 return
             await projection.undo_steps(session, move.order_id, move.undone, at=move.at)
+            await projection.leave_queue(session, move.order_id, move.unqueued, at=move.at)
             await projection.apply_stock(session, move.order_id, move.stock, at=move.at)
             await projection.write(session, move, snapshot=order.payload.data)
             if move.numbered:

@@ -10,7 +10,18 @@ from temporalio.client import Client
 from api import errors, openapi
 from api.context import Context
 from api.metrics import Measure, Metrics
-from api.routers import catalogue, commands, events, fulfillment, insight, inventory, orders, payments, shipping
+from api.routers import (
+    catalogue,
+    commands,
+    events,
+    fulfillment,
+    insight,
+    inventory,
+    orders,
+    payments,
+    shipping,
+    webhooks,
+)
 from api.routers.payments import StripeEvent
 from api.schemas.carriers import TrackingBody
 from api.schemas.commands import CancelBody, HoldBody, NoteBody, ReleaseBody, ResolveBody
@@ -18,6 +29,7 @@ from api.schemas.inventory import AdjustmentBody, CountBody, LocationBody, Produ
 from api.schemas.orders import AddressBody, OrderBody
 from api.schemas.policy import PolicyBody
 from api.schemas.warehouse import FACT_BODIES
+from api.schemas.webhooks import EndpointBody, NoBody
 from db.session import Sessions, create_sessions
 from runtime.settings import Settings
 
@@ -30,6 +42,7 @@ ROUTERS = (
     payments.router,
     inventory.router,
     catalogue.router,
+    webhooks.router,
 )
 BODIES = (
     OrderBody,
@@ -48,6 +61,8 @@ BODIES = (
     ProductBody,
     LocationBody,
     PolicyBody,
+    EndpointBody,
+    NoBody,
 )
 
 

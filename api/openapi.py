@@ -56,11 +56,12 @@ CHANGE = problems(401, 403, 404, 409, 413, 415, 422)
 SIGNED = problems(401, 404, 413, 415, 422)
 
 
-def takes(*models: type[BaseModel], idempotent: bool = True) -> dict[str, Any]:
-    """The documentation of a body that is one of *models*."""
+def takes(*models: type[BaseModel], idempotent: bool = True, required: bool = True) -> dict[str, Any]:
+    """The documentation of a body that is one of *models*, and need not be there unless it is *required*."""
     schemas = [{"$ref": TEMPLATE.format(model=model.__name__)} for model in models]
     schema: dict[str, Any] = schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
-    found: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content = {"application/json": {"schema": schema}}
+    found: dict[str, Any] = {"requestBody": {"required": required, "content": content}}
     if idempotent:
         found["parameters"] = [IDEMPOTENCY_KEY]
     return found

@@ -3,18 +3,21 @@
 import os
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.answers import Answer, answer
 from api.intake import Content, Draft, content_of
+from api.risk import assess_order, home_fingerprint, reasons
 from api.security import Call
 from api.views import order_view
 from contracts import names
 from db import catalogue, policies
 from db import intake as orders_in
 from db.catalogue import SoldProduct
-from db.intake import Contact, Existing, Intake, Token
+from db.intake import INTAKE, Contact, Existing, Intake, Token
+from db.notes import Note
 from db.reading import orders
 from db.reading.orders import StoredOrder
 from domain.errors import Conflict, Invalid, Refused
@@ -22,6 +25,7 @@ from domain.intake import NewOrder, new_order
 from domain.orders import Order
 from domain.policy import Policy
 from domain.priority import priority
+from domain.risk import Assessment, assessed, hold_placed
 
 TRIES = 5
 
@@ -77,7 +81,8 @@ async def take(session: AsyncSession, call: Call, draft: Draft, raw: bytes) -> T
                 f"{content.body.order_ref} is {existing.order_id}, with other content", code="order_ref_taken"
             )
         replaces = None if existing is None else existing.order_id
-        intake = _intake(call, content, known, raw=raw, replaces=replaces)
+        assessment = await assess_order(session, content, known.policy.rules, now=known.received_at)
+        intake = _intake(call, content, known, assessment, raw=raw, replaces=replaces)
         if await orders_in.insert_order(session, intake):
             return _begun(call, intake)
     raise Refused("others are taking this order at the same time; try again", code="busy")
@@ -105,8 +110,10 @@ async def _look_up(session: AsyncSession, call: Call, draft: Draft) -> Known:
     return Known(products=products, policy=policy.policy, received_at=now)
 
 
-def _intake(call: Call, content: Content, known: Known, *, raw: bytes, replaces: str | None) -> Intake:
-    order = _order(content, known)
+def _intake(
+    call: Call, content: Content, known: Known, assessment: Assessment, *, raw: bytes, replaces: str | None
+) -> Intake:
+    order = assessed(_order(content, known), assessment)
     body = content.body
     return Intake(
         order=order,
@@ -138,6 +145,9 @@ def _intake(call: Call, content: Content, known: Known, *, raw: bytes, replaces:
             )
             for payment, asked in zip(order.payments, body.payments, strict=True)
         ],
+        address_fingerprint=home_fingerprint(content),
+        then=hold_placed(order, assessment, cause_id=INTAKE, after=1),
+        notes=reasons(order, assessment),
     )
 
 
@@ -156,6 +166,7 @@ def _order(content: Content, known: Known) -> Order:
         shipping=content.shipping,
         prices_include_tax=body.prices_include_tax,
         allow_split=body.allow_split,
+        allow_backorder=body.allow_backorder,
     )
     return new_order(
         names.order_id(names.new_tail(known.received_at, os.urandom(7))),
@@ -193,18 +204,24 @@ def _begun(call: Call, intake: Intake) -> Taken:
         order=order,
         order_ref=intake.order_ref,
         request=intake.request,
-        sequence=1,
+        sequence=1 + len(intake.then),
         priority=priority(order, order.received_at).value,
         policy_version=order.policy.version,
         replaces=intake.replaces,
         changed_at=order.received_at,
         row_attention=(),
         contact=intake.contact,
+        notes=[_note(note) for note in intake.notes],
     )
     view = order_view(stored, call.context.settings)
     return Taken(
         answer=answer(view, status=201, headers=_location(order.order_id)), order_id=order.order_id, fresh=True
     )
+
+
+def _note(note: Note) -> dict[str, Any]:
+    actor = {"kind": note.actor_kind, "id": note.actor_id}
+    return {"note_id": note.note_id, "text": note.text, "actor": actor, "at": note.at}
 
 
 def _location(order_id: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from db.listening import listen
 from db.session import Sessions, create_sessions
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
+from workers.freezing import Freezer
 from workers.relays import OutboxRelay, Publisher, waking
 from workers.wiring import create_worker, runner, tuning
 
@@ -44,7 +45,7 @@ async def serve(kind: str, config: settings.Settings) -> None:
     sessions = create_sessions(config.database_url, pool_size=config.database_pool)
     _count_statements(sessions)
     relay = OutboxRelay(sessions, Dispatcher(sessions, client, config.task_queue))
-    publisher = Publisher(sessions, published=lambda: None)
+    publisher = Publisher(sessions, queue=Freezer(config).queue, published=lambda: None)
 
     tasks = [
         asyncio.create_task(relay.run()),

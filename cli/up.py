@@ -26,6 +26,7 @@ from runtime import engine, recovery, settings
 
 DEFAULT_BASE_PORT = 8700
 _WAREHOUSE_EVENTS = ["fulfillment.released"]
+_STOREFRONT_EVENTS = ["order.*"]
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -92,7 +93,7 @@ async def migrate(environment: Mapping[str, str], log: Path) -> None:
 
 
 async def seed(environment: Mapping[str, str], credentials: Credentials, world_url: str) -> None:
-    """Store the development keys, and the endpoint at which the warehouse of the world listens; repeatable."""
+    """Store the development keys, and the endpoints at which the world's warehouse and its shop listen; repeatable."""
     sessions = create_sessions(environment["DATABASE_URL"], pool_size=1)
     try:
         async with sessions.begin() as session:
@@ -105,6 +106,15 @@ async def seed(environment: Mapping[str, str], credentials: Credentials, world_u
                 url=f"{world_url}/warehouse/webhook",
                 secret=credentials.warehouse_webhook_secret,
                 events=_WAREHOUSE_EVENTS,
+                quick=True,
+            )
+            await webhooks.ensure_endpoint(
+                session,
+                key_name="storefront",
+                url=f"{world_url}/storefront/webhooks",
+                secret=credentials.storefront_webhook_secret,
+                events=_STOREFRONT_EVENTS,
+                quick=True,
             )
     finally:
         await dispose(sessions)

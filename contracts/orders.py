@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.change import Event, StockEffect, UndoStep
+from domain.change import Event, LeaveQueue, StockEffect, UndoStep
 from domain.orders import Order
 from domain.projection import FulfillmentFigures, OrderFigures, ParcelFigures
 
@@ -34,4 +34,5 @@ class Move:
     events: tuple[Event, ...] = ()
     stock: tuple[StockEffect, ...] = ()
     undone: tuple[UndoStep, ...] = ()
+    unqueued: tuple[LeaveQueue, ...] = ()
     notable: bool = False

@@ -1,7 +1,7 @@
 """Taking an order in SQL: everything that it begins with in one statement, and who has its identity already."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,12 +11,17 @@ from sqlalchemy import BigInteger, DateTime, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import names
+from db.notes import Note
+from domain.change import Event
 from domain.orders import Order, order_state
 from domain.priority import priority
+from domain.risk import address_fingerprint, card_fingerprint
 from domain.vocabulary import ActorKind, EventKind
 from domain.waits import waits
 
 ORDER = TypeAdapter(Order)
+INTAKE = "intake"
+"""The cause of an order's first events."""
 
 # The relay takes only what the API's own attempt right after its answer has missed.
 RELAY_AFTER = timedelta(seconds=1)
@@ -52,7 +57,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """An order with all that is kept beside it; *request* and *event* hold no personal data."""
+    """An order with all that is kept beside it; *request*, *event* and *then*, what is told after it, hold nothing personal.
+
+    *address_fingerprint* is None where many orders share an address by design: pick-up points and stores.
+    """
 
     order: Order
     order_ref: str
@@ -68,6 +76,9 @@ class Intake:
     event: Mapping[str, Any]
     contact: Contact
     tokens: Sequence[Token]
+    address_fingerprint: bytes | None = None
+    then: Sequence[Event] = ()
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +115,7 @@ _INSERT = text(
             last_sequence, replaces, received_at, placed_at, changed_at)
         VALUES (:order_id, :channel, :source, :order_ref, :customer_ref, :kind, :state, :priority, :owner, :next_step,
             :due_at, CAST(:skus AS text[]), :currency, :total_minor, :policy_version, CAST(:request AS jsonb),
-            :request_hash, CAST(:snapshot AS jsonb), 0, 1, :replaces, :received_at, :placed_at, :received_at)
+            :request_hash, CAST(:snapshot AS jsonb), 0, :last_sequence, :replaces, :received_at, :placed_at, :received_at)
         ON CONFLICT (channel, source, order_ref) WHERE state <> 'rejected' DO NOTHING
         RETURNING order_id
     ), a AS (
@@ -112,20 +123,28 @@ _INSERT = text(
         SELECT order_id, :body, :key_id, :actor_id, :received_at FROM o
     ), c AS (
         INSERT INTO order_contacts (order_id, revision, name, email, phone, locale, notify, optional_notices,
-            shipping_address, billing_address, gift, note, latitude, longitude)
+            shipping_address, billing_address, gift, note, latitude, longitude, address_fingerprint)
         SELECT order_id, 1, :name, :email, :phone, :locale, :notify, :optional_notices,
             CAST(:shipping_address AS jsonb), CAST(:billing_address AS jsonb), CAST(:gift AS jsonb), :note,
-            :latitude, :longitude
+            :latitude, :longitude, :address_fingerprint
         FROM o
     ), t AS (
-        INSERT INTO payment_tokens (payment_id, order_id, method, token, reference)
-        SELECT p.payment_id, o.order_id, p.method, p.token, p.reference
+        INSERT INTO payment_tokens (payment_id, order_id, method, token, reference, token_fingerprint)
+        SELECT p.payment_id, o.order_id, p.method, p.token, p.reference, p.fingerprint
         FROM o, unnest(CAST(:payment_ids AS text[]), CAST(:methods AS text[]), CAST(:tokens AS text[]),
-            CAST(:references AS text[])) AS p(payment_id, method, token, reference)
+            CAST(:references AS text[]), CAST(:fingerprints AS bytea[]))
+            AS p(payment_id, method, token, reference, fingerprint)
     ), e AS (
         INSERT INTO order_events (order_id, sequence, cause_id, ordinal, kind, at, actor_kind, actor_id, data)
-        SELECT order_id, 1, 'intake', 0, :event_kind, :received_at, :actor_kind, :actor_id, CAST(:event AS jsonb)
-        FROM o
+        SELECT o.order_id, e.ordinal + 1, :cause_id, e.ordinal, e.kind, :received_at, e.actor_kind, e.actor_id, e.data
+        FROM o, jsonb_to_recordset(CAST(:events AS jsonb))
+            AS e(ordinal int, kind text, actor_kind text, actor_id text, data jsonb)
+        ORDER BY e.ordinal
+    ), n AS (
+        INSERT INTO order_notes (note_id, order_id, text, actor_kind, actor_id, at)
+        SELECT n.note_id, o.order_id, n.text, n.actor_kind, n.actor_id, :received_at
+        FROM o, jsonb_to_recordset(CAST(:notes AS jsonb))
+            AS n(note_id text, text text, actor_kind text, actor_id text)
     ), x AS (
         INSERT INTO outbox (workflow_id, order_id, kind, due_at)
         SELECT :workflow_id, order_id, 'start', :start_due_at FROM o
@@ -143,7 +162,8 @@ _INSERT = text(
 
 async def insert_order(session: AsyncSession, intake: Intake) -> bool:
     """Whether the order was taken; False when another one has its identity. Waits for one that is being taken."""
-    found = await session.execute(_INSERT, _row(intake) | _contact(intake.contact) | _tokens(intake.tokens))
+    row = _row(intake) | _contact(intake.contact) | _tokens(intake.tokens) | _told(intake)
+    found = await session.execute(_INSERT, row)
     return found.first() is not None
 
 
@@ -174,12 +194,30 @@ def _row(intake: Intake) -> dict[str, Any]:
         "placed_at": intake.placed_at,
         "body": intake.body,
         "key_id": intake.key_id,
-        "actor_kind": intake.actor_kind.value,
         "actor_id": intake.actor_id,
-        "event_kind": EventKind.ORDER_RECEIVED.value,
-        "event": orjson.dumps(intake.event).decode(),
+        "address_fingerprint": intake.address_fingerprint,
         "workflow_id": names.order_workflow_id(order.order_id),
         "start_due_at": order.received_at + RELAY_AFTER,
+    }
+
+
+def _told(intake: Intake) -> dict[str, Any]:
+    received: dict[str, Any] = {
+        "kind": EventKind.ORDER_RECEIVED,
+        "actor_kind": intake.actor_kind,
+        "actor_id": intake.actor_id,
+        "data": intake.event,
+    }
+    then: list[dict[str, Any]] = [
+        {"kind": event.kind, "actor_kind": event.actor, "actor_id": event.actor_id, "data": event.data}
+        for event in intake.then
+    ]
+    events = [{"ordinal": ordinal, **event} for ordinal, event in enumerate([received, *then])]
+    return {
+        "cause_id": INTAKE,
+        "events": orjson.dumps(events).decode(),
+        "last_sequence": len(events),
+        "notes": orjson.dumps([asdict(note) for note in intake.notes]).decode(),
     }
 
 
@@ -210,6 +248,7 @@ def _tokens(tokens: Sequence[Token]) -> dict[str, Any]:
         "methods": [token.method for token in tokens],
         "tokens": [token.token for token in tokens],
         "references": [token.reference for token in tokens],
+        "fingerprints": [None if token.token is None else card_fingerprint(token.token) for token in tokens],
     }
 
 
@@ -231,9 +270,11 @@ async def revise_address(
     found = await session.execute(
         text(
             "WITH made AS (INSERT INTO order_contacts (order_id, revision, name, email, phone, locale, notify,"
-            "  optional_notices, shipping_address, billing_address, gift, note, latitude, longitude, command_id)"
+            "  optional_notices, shipping_address, billing_address, gift, note, latitude, longitude, command_id,"
+            "  address_fingerprint)"
             "  SELECT order_id, revision + 1, name, email, phone, locale, notify, optional_notices,"
-            "   CAST(:address AS jsonb), billing_address, gift, note, :latitude, :longitude, :command_id"
+            "   CAST(:address AS jsonb), billing_address, gift, note, :latitude, :longitude, :command_id,"
+            "   CASE WHEN address_fingerprint IS NOT NULL THEN CAST(:fingerprint AS bytea) END"
             "  FROM order_contacts WHERE order_id = :order_id"
             "  AND NOT EXISTS (SELECT 1 FROM order_contacts WHERE order_id = :order_id AND command_id = :command_id)"
             "  ORDER BY revision DESC LIMIT 1 RETURNING revision)"
@@ -244,6 +285,7 @@ async def revise_address(
             "order_id": order_id,
             "command_id": command_id,
             "address": _json(address),
+            "fingerprint": address_fingerprint(address),
             "latitude": None if place is None else place[0],
             "longitude": None if place is None else place[1],
         },

@@ -7,6 +7,7 @@ from sqlalchemy import DateTime, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db import backorders
 from db.models import Product, Stock
 from domain.inventory import DELTAS, StockChange, StockLevel
 from domain.vocabulary import MovementKind
@@ -37,7 +38,8 @@ async def book(
     """Write *changes* to the ledger and their sums to the stock rows; answers those that were new.
 
     Idempotent on (*cause*, kind, location, sku): a movement booked before changes nothing again. Rows that are missing are
-    made, unless the caller knows that *rows_exist*, which saves a statement.
+    made, unless the caller knows that *rows_exist*, which saves a statement. What becomes free is promised at once to the
+    orders that wait for it.
 
     Raises:
         IntegrityError: a stock row would be oversold or negative.
@@ -65,10 +67,14 @@ async def book(
             "at": at,
         },
     )
-    return [
+    fresh = [
         StockChange(kind=MovementKind(row.kind), location_id=row.location_id, sku=row.sku, quantity=row.quantity)
         for row in booked
     ]
+    if places := backorders.frees(fresh):
+        promised = await backorders.serve(session, places, at=at)
+        await book(session, promised, cause=f"{cause}/served", actor="queue", at=at, rows_exist=True)
+    return fresh
 
 
 # One statement, and text: a multi-row insert of the ORM is compiled anew for every call.

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import names
 from contracts.orders import Move
-from db import inventory
+from db import backorders, inventory
 from db.models import OrderEvent, OrderRow, Reservation, StepMark
-from domain.change import Event, StockEffect, UndoStep
+from domain.change import Event, LeaveQueue, StockEffect, UndoStep
 from domain.inventory import StockChange
 from domain.vocabulary import ActorKind, EventKind, MovementKind
 
@@ -210,6 +210,27 @@ async def _take_reserved(session: AsyncSession, order_id: str, effect: StockEffe
     )
 
 
+async def leave_queue(session: AsyncSession, order_id: str, effects: Sequence[LeaveQueue], *, at: datetime) -> None:
+    """Take given-up units off the queue, and give back what was served meanwhile; once per cause and place."""
+    for effect in effects:
+        cause = f"{order_id}/{effect.cause_id}/{effect.ordinal}"
+        if not await _first_time(session, cause):
+            continue
+        lines = [
+            backorders.Waiting(line_id=line.line_id, sku=line.sku, quantity=line.quantity) for line in effect.lines
+        ]
+        back = await backorders.leave(session, order_id, lines, known=effect.known)
+        await inventory.book(session, back, cause=cause, actor="order", at=at, rows_exist=True)
+
+
+async def _first_time(session: AsyncSession, key: str) -> bool:
+    """Whether nothing was done under *key* before."""
+    marked = await session.execute(
+        insert(StepMark).values(step_key=key, undone=False).on_conflict_do_nothing().returning(StepMark.step_key)
+    )
+    return marked.first() is not None
+
+
 async def undo_steps(session: AsyncSession, order_id: str, undone: Sequence[UndoStep], *, at: datetime) -> None:
     """Leave a tombstone under each reservation's key; what it had promised before is given back."""
     for undo in undone:
@@ -223,7 +244,15 @@ async def undo_steps(session: AsyncSession, order_id: str, undone: Sequence[Undo
         if mark is not None and mark.result is not None:
             planned = mark.result["result"].get("fulfillments", [])
             fulfillment_ids = [fulfillment["fulfillment_id"] for fulfillment in planned]
-            await _give_back(session, order_id, fulfillment_ids, cause=f"{order_id}/{undo.cause_id}/undo", at=at)
+            cause = f"{order_id}/{undo.cause_id}/undo"
+            await _give_back(session, order_id, fulfillment_ids, cause=cause, at=at)
+            waiting = [
+                backorders.Waiting(line_id=line["line_id"], sku="", quantity=line["quantity"])
+                for line in mark.result["result"].get("backordered", [])
+            ]
+            known = [*undo.known, *fulfillment_ids]
+            back = await backorders.leave(session, order_id, waiting, known=known)
+            await inventory.book(session, back, cause=f"{cause}/queue", actor="order", at=at, rows_exist=True)
 
 
 async def _give_back(

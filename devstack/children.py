@@ -118,6 +118,7 @@ def world_config(
         "api_key": credentials.keys["admin"],
         "warehouse_key": credentials.keys["warehouse"],
         "warehouse_webhook_secret": credentials.warehouse_webhook_secret,
+        "storefront_webhook_secret": credentials.storefront_webhook_secret,
         "stripe_api_key": credentials.stripe_api_key,
         "stripe_webhook_secret": credentials.stripe_webhook_secret,
         "message_gateway_token": credentials.message_gateway_token,

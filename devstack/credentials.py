@@ -32,6 +32,7 @@ class Credentials:
     stripe_api_key: str
     stripe_webhook_secret: str
     warehouse_webhook_secret: str
+    storefront_webhook_secret: str
     message_gateway_token: str
     tracking_secret: str
 
@@ -57,6 +58,7 @@ def _fresh() -> dict[str, Any]:
         "stripe_api_key": f"sk_test_{secrets.token_hex(16)}",
         "stripe_webhook_secret": _webhook_secret(),
         "warehouse_webhook_secret": _webhook_secret(),
+        "storefront_webhook_secret": _webhook_secret(),
         "message_gateway_token": secrets.token_urlsafe(24),
         "tracking_secret": secrets.token_urlsafe(32),
     }

@@ -48,6 +48,8 @@ def _release(change: Change) -> None:
         return
     if not all_authorized(order):
         return
+    if not order.allow_split and units.count(order.portions, {Stage.BACKORDERED}):
+        return
     planned = {
         fulfillment.fulfillment_id: promised
         for fulfillment in order.fulfillments

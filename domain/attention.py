@@ -18,6 +18,7 @@ class AttentionCode(StrEnum):
     PAYMENT_ACTION_REQUIRED = "payment_action_required"
     CAPTURE_FAILED = "capture_failed"
     STOCK_SHORT = "stock_short"
+    BACKORDER_LATE = "backorder_late"
     WAREHOUSE_SILENT = "warehouse_silent"
     WAREHOUSE_REFUSED = "warehouse_refused"
     CANCEL_UNANSWERED = "cancel_unanswered"
@@ -55,6 +56,7 @@ CASES: Mapping[AttentionCode, CaseRule] = {
     AttentionCode.PAYMENT_ACTION_REQUIRED: _rule(Role.CUSTOMER, 24, Fix.WAIT_LONGER, Fix.CANCEL),
     AttentionCode.CAPTURE_FAILED: _rule(Role.PAYMENTS, 24, Fix.RETRY, Fix.WRITE_OFF, Fix.WAIT_LONGER, Fix.CLOSE),
     AttentionCode.STOCK_SHORT: _rule(Role.INVENTORY, 8, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.BACKORDER_LATE: _rule(Role.INVENTORY, 24, Fix.WAIT_LONGER, Fix.CANCEL),
     AttentionCode.WAREHOUSE_SILENT: _rule(Role.WAREHOUSE, 2, Fix.WAIT_LONGER, Fix.CANCEL),
     AttentionCode.WAREHOUSE_REFUSED: _rule(Role.INVENTORY, 8, Fix.WAIT_LONGER, Fix.CANCEL, Fix.CLOSE),
     AttentionCode.CANCEL_UNANSWERED: _rule(Role.WAREHOUSE, 2, Fix.APPROVE, Fix.DECLINE, Fix.WAIT_LONGER),

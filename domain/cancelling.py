@@ -132,6 +132,8 @@ def _cancel_at_once(change: Change, plan: _Plan) -> None:
             change.order,
             portions=units.move(change.order.portions, lines, place, replace(place, stage=Stage.CANCELLED)),
         )
+        if place.stage is Stage.BACKORDERED:
+            change.leave_queue(lines)
         if place.stage is Stage.RESERVED and place.fulfillment_id is not None:
             change.move_stock(place.fulfillment_id, GIVE_BACK, lines)
             change.tell(

@@ -59,9 +59,23 @@ class UndoStep:
 
     cause_id: str
     step_key: str
+    known: tuple[str, ...] = ()
 
 
-Effect = StockEffect | UndoStep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveQueue:
+    """Backordered units are not wanted any more: off the queue, or given back if they were served meanwhile.
+
+    *known* are the fulfillments that the order knew then: what was promised to others of it is not known to it yet.
+    """
+
+    cause_id: str
+    ordinal: int
+    lines: tuple[StockUnits, ...]
+    known: tuple[str, ...]
+
+
+Effect = StockEffect | UndoStep | LeaveQueue
 
 
 @dataclass
@@ -111,6 +125,24 @@ class Change:
             )
         )
 
+    def leave_queue(self, lines: dict[str, int]) -> None:
+        """Backordered units (line id -> units) are not wanted any more."""
+        if not any(lines.values()):
+            return
+        self.effects.append(
+            LeaveQueue(
+                cause_id=self.cause.id,
+                ordinal=len(self.effects),
+                lines=tuple(
+                    StockUnits(line_id=line_id, sku=self.order.line(line_id).sku, quantity=quantity)
+                    for line_id, quantity in lines.items()
+                    if quantity
+                ),
+                known=tuple(fulfillment.fulfillment_id for fulfillment in self.order.fulfillments),
+            )
+        )
+
     def undo_step(self, step_key: str) -> None:
         """Leave a tombstone under *step_key*, with this move."""
-        self.effects.append(UndoStep(cause_id=self.cause.id, step_key=step_key))
+        known = tuple(fulfillment.fulfillment_id for fulfillment in self.order.fulfillments)
+        self.effects.append(UndoStep(cause_id=self.cause.id, step_key=step_key, known=known))

@@ -34,6 +34,7 @@ def reject(change: Change, reason: RejectReason, **details: Any) -> None:
         change.tell(EventKind.STOCK_UNRESERVED, reason=reason.value)
     if units.count(order.portions, {Stage.OPEN}):
         change.undo_step(reserve_key(order))
+    change.leave_queue(units.by_line(order.portions, {Stage.BACKORDERED}))
     may_have_started = {authorization.authorization_id for authorization in startable(order)}
     change.order = replace(
         change.order,

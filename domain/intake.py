@@ -65,6 +65,7 @@ class NewOrder:
     shipping: NewShipping
     prices_include_tax: bool
     allow_split: bool
+    allow_backorder: bool = False
 
 
 def line_total(line: NewLine, *, prices_include_tax: bool) -> int:
@@ -223,6 +224,7 @@ def new_order(
         service_level=new.service_level,
         shipping_minor=shipping_total(new.shipping, prices_include_tax=new.prices_include_tax),
         allow_split=new.allow_split,
+        allow_backorder=new.allow_backorder,
         portions=tuple(Portion(line_id=line.line_id, stage=Stage.OPEN, quantity=line.quantity) for line in new.lines),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 from domain import names
 from domain.attention import CASES, AttentionCode
 from domain.change import Event
-from domain.messages import CarrierFact, Fact, PaymentFact, WarehouseFact
+from domain.messages import CarrierFact, PaymentFact, WarehouseFact
 from domain.orders import Order, order_state
 from domain.vocabulary import ActorKind, EventKind, OrderState, TrackingStatus, WarehouseFactKind
 
@@ -21,8 +21,10 @@ _WAREHOUSE_EVENTS = {
     WarehouseFactKind.REQUEST_REFUSED: EventKind.REQUEST_ANSWERED,
 }
 
+OutsideFact = WarehouseFact | CarrierFact | PaymentFact
 
-def record(order: Order, fact: Fact, *, now: datetime) -> tuple[Event, dict[str, Any] | None]:
+
+def record(order: Order, fact: OutsideFact, *, now: datetime) -> tuple[Event, dict[str, Any] | None]:
     """The event that keeps *fact*, and the case it opens when it contradicts the end; no unit and no money moves."""
     kind, actor, actor_id, data = _told(order, fact)
     event = Event(
@@ -57,7 +59,7 @@ def hash_of(text: str) -> int:
     return value
 
 
-def contradiction(order: Order, fact: Fact) -> str | None:
+def contradiction(order: Order, fact: OutsideFact) -> str | None:
     """Why *fact* cannot be squared with the order's end; None when it can."""
     ended = order_state(order)
     nothing_left = ended in {OrderState.CANCELLED, OrderState.REJECTED}
@@ -85,7 +87,7 @@ def contradiction(order: Order, fact: Fact) -> str | None:
     return None
 
 
-def _told(order: Order, fact: Fact) -> tuple[EventKind, ActorKind, str | None, dict[str, Any]]:
+def _told(order: Order, fact: OutsideFact) -> tuple[EventKind, ActorKind, str | None, dict[str, Any]]:
     if isinstance(fact, WarehouseFact):
         return _WAREHOUSE_EVENTS[fact.kind], ActorKind.WAREHOUSE, fact.worker, {"fulfillment_id": fact.fulfillment_id}
     if isinstance(fact, CarrierFact):

@@ -8,6 +8,7 @@ from typing import Any
 from domain import names
 from domain.advance import advance
 from domain.attention import AttentionCode, open_case
+from domain.backorders import served
 from domain.cancelling import cancel_unanswered
 from domain.change import Cause, Change, Effect, Event
 from domain.commands import COMMANDS
@@ -30,6 +31,7 @@ from domain.messages import (
     PaymentVoided,
     StepFailed,
     StockReserved,
+    StockServed,
     StockShort,
     WarehouseFact,
 )
@@ -56,6 +58,7 @@ from domain.vocabulary import ActorKind, RequestKind
 from domain.waits import ANSWER_REQUEST, waits
 
 MOST_SEEN = 500
+FACTS = (WarehouseFact, CarrierFact, PaymentFact, StockServed)
 MOST_PARKED = 100
 
 
@@ -73,7 +76,7 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
     if _is_known(order, message):
         return Applied(order=order)
     change = Change(order=order, now=now, cause=_cause(message))
-    if isinstance(message, WarehouseFact | CarrierFact | PaymentFact):
+    if isinstance(message, FACTS):
         change.order = replace(order, seen=(*order.seen, message.id)[-MOST_SEEN:])
     elif isinstance(message, COMMANDS):
         change.order = replace(order, seen=(*order.seen, names.command_mark(message.id))[-MOST_SEEN:])
@@ -94,7 +97,7 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
 def _is_known(order: Order, message: Message) -> bool:
     if isinstance(message, COMMANDS):
         return order.has_obeyed(message.id)
-    if isinstance(message, WarehouseFact | CarrierFact | PaymentFact):
+    if isinstance(message, FACTS):
         return order.knows(message.id)
     if isinstance(message, DueReached):
         return False
@@ -108,6 +111,8 @@ def _cause(message: Message) -> Cause:
         return Cause(id=message.id, actor=ActorKind.CARRIER, actor_id=message.carrier)
     if isinstance(message, PaymentFact):
         return Cause(id=message.id, actor=ActorKind.PAYMENT, actor_id=message.id.split("/", 1)[0])
+    if isinstance(message, StockServed):
+        return Cause(id=message.id, actor=ActorKind.SYSTEM)
     if isinstance(message, COMMANDS):
         return Cause(id=names.command_mark(message.id), actor=message.actor, actor_id=message.actor_id)
     if isinstance(message, DueReached):
@@ -126,6 +131,8 @@ def _apply_fact(change: Change, fact: Fact) -> bool:
         return apply_warehouse_fact(change, fact)
     if isinstance(fact, CarrierFact):
         return apply_carrier_fact(change, fact)
+    if isinstance(fact, StockServed):
+        return served(change, fact)
     return payment_fact(change, fact)
 
 
@@ -202,6 +209,7 @@ _MOVES: Mapping[type, Callable[[Change, Any], None]] = {
     WarehouseFact: _fact,
     CarrierFact: _fact,
     PaymentFact: _fact,
+    StockServed: _fact,
     StockReserved: stock_reserved,
     StockShort: stock_short,
     PaymentAuthorized: payment_authorized,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from domain.commands import Command
+from domain.commands import Command, LineUnits
 from domain.vocabulary import Party, ShortReason, TrackingStatus, WarehouseFactKind
 
 
@@ -75,7 +75,18 @@ class PaymentFact:
     code: str | None = None
 
 
-Fact = WarehouseFact | CarrierFact | PaymentFact
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockServed:
+    """Stock came in, and units that the order waited for are promised to it at a location."""
+
+    id: str
+    fulfillment_id: str
+    location_id: str
+    lines: tuple[LineUnits, ...]
+    occurred_at: datetime
+
+
+Fact = WarehouseFact | CarrierFact | PaymentFact | StockServed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +130,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReserved:
-    """Every line is promised to the order, at the locations that *fulfillments* name."""
+    """Every line is promised to the order, at the locations that *fulfillments* name, or waits in the queue."""
 
     step_key: str
     fulfillments: tuple[PlannedFulfillment, ...]
     decision: Decision
+    backordered: tuple[LineUnits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,11 @@ def fulfillment_id(order_id: str, number: int) -> str:
     return f"ful_{_tail(order_id)}_{number}"
 
 
+def served_fulfillment_id(order_id: str, serving: int) -> str:
+    """The fulfillment that the *serving*-th serving of the queue, over all orders, made of the order's units."""
+    return f"ful_{_tail(order_id)}_b{serving}"
+
+
 def parcel_id(order_id: str, number: int) -> str:
     """The order's *number*-th parcel, from 1."""
     return f"par_{_tail(order_id)}_{number}"

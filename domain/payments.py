@@ -72,11 +72,14 @@ def _starts(order: Order) -> dict[str, int]:
 
 
 def plan_authorizations(order: Order, *, now: datetime) -> tuple[Authorization, ...]:
-    """The holds to ask the provider for: one per fulfillment and provider payment, shipping with the first."""
+    """The order's holds, and those to ask for where a fulfillment has none: one per payment, shipping with the first."""
     ranges = payment_ranges(order)
-    planned: list[Authorization] = []
+    planned = list(order.authorizations)
+    known = {authorization.fulfillment_id for authorization in planned}
     shipping: Range = (0, order.shipping_minor)
     for place, fulfillment in enumerate(order.fulfillments):
+        if fulfillment.fulfillment_id in known:
+            continue
         start = fulfillment_start(order, fulfillment.fulfillment_id)
         goods = (start, start + fulfillment_value(order, fulfillment))
         for payment in order.payments:
@@ -96,6 +99,17 @@ def plan_authorizations(order: Order, *, now: datetime) -> tuple[Authorization, 
                     )
                 )
     return tuple(planned)
+
+
+def next_unit(order: Order, line_id: str) -> int:
+    """The place of the line's first unit that no fulfillment was planned for."""
+    ends = (
+        allocation.first_unit + allocation.quantity
+        for fulfillment in order.fulfillments
+        for allocation in fulfillment.allocations
+        if allocation.line_id == line_id
+    )
+    return max(ends, default=0)
 
 
 def value_left(order: Order, fulfillment: Fulfillment) -> int:

@@ -29,6 +29,22 @@ class Rules:
     # Added later: orders from before ran under what stands here, so these defaults never change.
     request_answer_within: timedelta = timedelta(hours=2)
     hold_within: timedelta = timedelta(hours=24)
+    backorder_within: timedelta = timedelta(days=14)
+    # What speaks against an order (domain/risk.py, docs/risk.md): weights add up; from the hold score on it is held, 0 never.
+    risk_hold_score: int = 0
+    risk_window: timedelta = timedelta(hours=24)
+    risk_amount_weight: int = 30
+    risk_amount_minor: int = 100_000
+    risk_first_order_weight: int = 20
+    risk_first_order_minor: int = 20_000
+    risk_billing_country_weight: int = 20
+    risk_ip_country_weight: int = 20
+    risk_customer_velocity_weight: int = 20
+    risk_customer_velocity_orders: int = 5
+    risk_address_velocity_weight: int = 20
+    risk_address_velocity_orders: int = 5
+    risk_card_velocity_weight: int = 30
+    risk_card_velocity_orders: int = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ from datetime import datetime
 
 from domain import names, units
 from domain.attention import AttentionCode, open_case
+from domain.backorders import drop_declined, drop_short, queue
 from domain.change import Change
 from domain.ending import reject
-from domain.holding import release_own_hold
+from domain.holding import NOT_RELEASED, release_own_hold
 from domain.messages import (
     CaptureRefused,
     Decision,
@@ -29,6 +30,7 @@ from domain.orders import (
     Hold,
 )
 from domain.payments import plan_authorizations, with_authorization, with_parcel
+from domain.requests import counted
 from domain.shipping import check_collection
 from domain.units import Place, Stage
 from domain.vocabulary import (
@@ -85,20 +87,26 @@ def stock_reserved(change: Change, result: StockReserved) -> None:
         order, portions=portions, fulfillments=fulfillments, decisions=(*order.decisions, result.decision)
     )
     change.order = replace(change.order, authorizations=plan_authorizations(change.order, now=change.now))
-    change.tell(
-        EventKind.STOCK_RESERVED,
-        fulfillments=[
-            {"fulfillment_id": planned.fulfillment_id, "location_id": planned.location_id}
-            for planned in result.fulfillments
-        ],
-    )
+    if result.fulfillments:
+        change.tell(
+            EventKind.STOCK_RESERVED,
+            fulfillments=[
+                {"fulfillment_id": planned.fulfillment_id, "location_id": planned.location_id}
+                for planned in result.fulfillments
+            ],
+        )
+    if result.backordered:
+        queue(change, counted(result.backordered))
 
 
 def stock_short(change: Change, result: StockShort) -> None:
     """The stock falls short: the order is refused, and the decision says where it was looked for."""
     change.order = replace(change.order, decisions=(*change.order.decisions, result.decision))
     missing = [{"sku": sku, "quantity": quantity} for sku, quantity in result.missing]
-    reject(change, RejectReason.OUT_OF_STOCK, missing=missing)
+    if {portion.stage for portion in change.order.portions} <= {Stage.OPEN, Stage.CANCELLED}:
+        reject(change, RejectReason.OUT_OF_STOCK, missing=missing)
+    else:
+        drop_short(change)
 
 
 def payment_authorized(change: Change, result: PaymentAuthorized) -> None:
@@ -138,7 +146,10 @@ def _decline(change: Change, authorization: Authorization, code: str) -> None:
         change.order, replace(authorization, state=PaymentState.DECLINED, decline_code=code, action_url=None)
     )
     change.tell(EventKind.PAYMENT_DECLINED, payment_id=authorization.payment_id, code=code)
-    reject(change, RejectReason.PAYMENT_DECLINED, code=code)
+    if {portion.stage for portion in change.order.portions} <= NOT_RELEASED:
+        reject(change, RejectReason.PAYMENT_DECLINED, code=code)
+    else:
+        drop_declined(change, authorization.fulfillment_id)
 
 
 def payment_action_required(change: Change, result: PaymentActionRequired) -> None:

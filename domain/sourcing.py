@@ -1,12 +1,13 @@
 """Which location serves which quantity: fewest fulfillments, then distance, then priority; no I/O."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 from math import asin, cos, radians, sin, sqrt
 
 from domain import names
+from domain.commands import LineUnits
 from domain.inventory import StockLevel
 from domain.messages import Allocation, Candidate, Decision, PlannedFulfillment, StockReserved, StockShort
 from domain.steps import ReserveStock, WantedLine
@@ -44,22 +45,29 @@ def decide_reservation(
     sites: Sequence[Site],
     destination: tuple[float, float] | None,
     now: datetime,
+    queued: Mapping[str, int] | None = None,
 ) -> StockReserved | StockShort:
-    """Serve every line or none, from as few locations as can.
+    """Serve every line or none, from as few locations as can; with ``allow_backorder`` what falls short waits its turn.
+
+    What others wait for already (*queued*, units by sku) is theirs: a new order never overtakes the queue.
 
     Of the smallest sets of locations that hold everything, the one with the least distance wins, then the one with the
     highest priority, then the first by name. Within a set the nearer location serves as much as it can.
     """
     ranked = sorted(sites, key=lambda site: (distance_km(site, destination), -site.priority, site.location_id))
     available = {(level.location_id, level.sku): max(0, level.available) for level in stock}
+    _set_aside(available, queued or {}, ranked)
+    request, backordered = _what_is_there(request, available) if request.allow_backorder else (request, ())
     wanted: dict[str, int] = {}
     for line in request.lines:
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
     missing = _missing(wanted, available, [site.location_id for site in ranked])
     sets, refused = (
-        ([], [])
+        ([()], [])
+        if not wanted
+        else ([], [])
         if missing
-        else _smallest_sets(ranked, wanted, available, most=len(ranked) if request.allow_split else 1)
+        else _smallest_sets(ranked, wanted, available, most=len(ranked) if request.allow_split or backordered else 1)
     )
     scored = sorted(
         (
@@ -72,7 +80,7 @@ def decide_reservation(
         kind="sourcing",
         subject=request.order_id,
         at=now,
-        chosen=_label(scored[0][2]) if scored else None,
+        chosen=(_label(scored[0][2]) or None) if scored else None,
         candidates=(
             *(
                 Candidate(
@@ -84,6 +92,7 @@ def decide_reservation(
                     ),
                 )
                 for distance, minus_priority, chosen in scored[:MOST_EXPLAINED]
+                if chosen
             ),
             *refused[:MOST_EXPLAINED],
         ),
@@ -97,7 +106,39 @@ def decide_reservation(
         step_key=request.key,
         fulfillments=_plan(request, scored[0][2], available),
         decision=decision,
+        backordered=backordered,
     )
+
+
+def _set_aside(available: dict[tuple[str, str], int], queued: Mapping[str, int], ranked: Sequence[Site]) -> None:
+    """Take what others wait for off *available*, the farthest location first."""
+    for sku, count in queued.items():
+        left = count
+        for site in reversed(ranked):
+            place = (site.location_id, sku)
+            taken = min(left, available.get(place, 0))
+            if taken:
+                available[place] -= taken
+                left -= taken
+
+
+def _what_is_there(
+    request: ReserveStock, available: Mapping[tuple[str, str], int]
+) -> tuple[ReserveStock, tuple[LineUnits, ...]]:
+    """The request for what all locations together have, and what of it must wait."""
+    left: dict[str, int] = {}
+    for (_, sku), count in available.items():
+        left[sku] = left.get(sku, 0) + count
+    lines: list[WantedLine] = []
+    waiting: list[LineUnits] = []
+    for line in request.lines:
+        there = min(line.quantity, left.get(line.sku, 0))
+        left[line.sku] = left.get(line.sku, 0) - there
+        if there:
+            lines.append(replace(line, quantity=there))
+        if line.quantity > there:
+            waiting.append(LineUnits(line_id=line.line_id, quantity=line.quantity - there))
+    return replace(request, lines=tuple(lines)), tuple(waiting)
 
 
 def _one_holds(sku: str, quantity: int, available: Mapping[tuple[str, str], int]) -> bool:

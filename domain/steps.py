@@ -6,7 +6,8 @@ from datetime import datetime
 
 from domain import names, units
 from domain.orders import Order, Parcel, needs_label_void, parcel_state
-from domain.payments import capture_amount, saved_by, startable
+from domain.payments import capture_amount, next_unit, saved_by, startable
+from domain.priority import priority
 from domain.units import Stage
 from domain.vocabulary import ParcelState, PaymentState, ServiceLevel
 
@@ -23,7 +24,7 @@ class WantedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveStock:
-    """Promise every line or none."""
+    """Promise every line or none; with *allow_backorder* what is there, and a place in the queue for the rest."""
 
     key: str
     order_id: str
@@ -31,6 +32,9 @@ class ReserveStock:
     lines: tuple[WantedLine, ...]
     allow_split: bool
     first_fulfillment: int
+    allow_backorder: bool = False
+    priority: int = 0
+    received_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,24 +141,16 @@ def _reserve(order: Order) -> Iterator[Step]:
                     line_id=line_id,
                     sku=order.line(line_id).sku,
                     quantity=quantity,
-                    first_unit=_next_unit(order, line_id),
+                    first_unit=next_unit(order, line_id),
                 )
                 for line_id, quantity in wanted.items()
             ),
             allow_split=order.allow_split,
             first_fulfillment=len(order.fulfillments) + 1,
+            allow_backorder=order.allow_backorder,
+            priority=priority(order, order.received_at).value if order.allow_backorder else 0,
+            received_at=order.received_at if order.allow_backorder else None,
         )
-
-
-def _next_unit(order: Order, line_id: str) -> int:
-    """The place of the line's first unit that no fulfillment was planned for."""
-    ends = (
-        allocation.first_unit + allocation.quantity
-        for fulfillment in order.fulfillments
-        for allocation in fulfillment.allocations
-        if allocation.line_id == line_id
-    )
-    return max(ends, default=0)
 
 
 def _authorize(order: Order) -> Iterator[Step]:

@@ -54,6 +54,7 @@ def waits(order: Order) -> tuple[Wait, ...]:
         return ()
     found = [
         *_stock(order),
+        *_backorders(order),
         *_holds(order),
         *_requests(order),
         *_payments(order),
@@ -75,6 +76,19 @@ def _stock(order: Order) -> Iterator[Wait]:
             due_at=order.received_at + order.policy.rules.stock_patience,
             escalates_to=Role.ENGINEERING,
             overdue=AttentionCode.UNEXPECTED_ERROR,
+        )
+
+
+def _backorders(order: Order) -> Iterator[Wait]:
+    if units.count(order.portions, {Stage.BACKORDERED}):
+        yield Wait(
+            subject=order.order_id,
+            owner=Role.INVENTORY,
+            next_step="restock",
+            since=order.received_at,
+            due_at=order.received_at + order.policy.rules.backorder_within,
+            escalates_to=Role.OPERATIONS,
+            overdue=AttentionCode.BACKORDER_LATE,
         )
 
 

@@ -16,7 +16,7 @@ from db import outbox, projection
 from db.outbox import Outgoing, Startable
 from db.session import Sessions
 from domain import late
-from domain.messages import CarrierFact, PaymentFact, WarehouseFact
+from domain.messages import CarrierFact, PaymentFact, StockServed, WarehouseFact
 from domain.orders import Order
 from workflows import cards
 
@@ -30,6 +30,7 @@ _FACTS: dict[str, TypeAdapter[Any]] = {
     names.WAREHOUSE_FACT: TypeAdapter(WarehouseFact),
     names.CARRIER_FACT: TypeAdapter(CarrierFact),
     names.PAYMENT_FACT: TypeAdapter(PaymentFact),
+    names.STOCK_SERVED: TypeAdapter(StockServed),
 }
 
 
@@ -131,7 +132,8 @@ class Dispatcher:
     async def _record_late(self, row: Outgoing, stored: Startable) -> None:
         order = _ORDER.validate_python(stored.snapshot)
         fact = _FACTS[row.name or ""].validate_python(row.payload)
-        if order.knows(fact.id):
+        # Whoever gave units of the queue up has given back what was served meanwhile.
+        if order.knows(fact.id) or isinstance(fact, StockServed):
             return
         event, attention = late.record(order, fact, now=datetime.now(UTC))
         async with self._sessions.begin() as session:

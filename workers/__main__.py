@@ -5,17 +5,19 @@ import os
 import signal
 import sys
 
-import httpx
 import structlog
 import uvloop
 
 from contracts import names
 from db.listening import listen
 from db.session import create_sessions, dispose
+from providers.outward import Outward
 from runtime import engine, logs, settings
 from runtime.dispatch import Dispatcher
+from workers.freezing import Freezer
 from workers.notices import NoticeRelay
-from workers.relays import Housekeeper, OutboxRelay, Publisher, Relay, WebhookRelay, waking
+from workers.relays import Housekeeper, OutboxRelay, Publisher, Relay, waking
+from workers.webhooks import WebhookRelay
 from workers.wiring import create_worker, open_providers
 
 log = structlog.get_logger(__name__)
@@ -29,9 +31,11 @@ async def serve(config: settings.Settings) -> None:
         loop.add_signal_handler(name, stop.set)
     sessions = create_sessions(config.database_url, pool_size=config.database_pool)
     client = await engine.connect_now(config)
-    async with open_providers(config) as providers, httpx.AsyncClient(timeout=10.0, follow_redirects=False) as outward:
+    outward = Outward(allow_loopback=config.webhooks_allow_loopback)
+    freezer = Freezer(config)
+    async with open_providers(config) as providers:
         dispatcher = Dispatcher(sessions, client, config.task_queue)
-        webhooks = WebhookRelay(sessions, outward)
+        webhooks = WebhookRelay(sessions, outward, freezer)
         notices = NoticeRelay(sessions, providers.messages, config)
 
         def published() -> None:
@@ -40,7 +44,7 @@ async def serve(config: settings.Settings) -> None:
 
         relays: list[Relay] = [
             OutboxRelay(sessions, dispatcher),
-            Publisher(sessions, published=published),
+            Publisher(sessions, queue=freezer.queue, published=published),
             webhooks,
             notices,
             Housekeeper(sessions),
@@ -53,6 +57,7 @@ async def serve(config: settings.Settings) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    await outward.close()
     await dispose(sessions)
 
 

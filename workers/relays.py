@@ -1,26 +1,20 @@
-"""The relays inside the worker: outbox to engine, events to the one feed, webhooks outward; each beats its heart."""
+"""The relays inside the worker: outbox to engine, events to the one feed, old things away; each beats its heart."""
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
-import httpx
-import orjson
 import structlog
-from pydantic import TypeAdapter
 from sqlalchemy.exc import DBAPIError, InterfaceError
-from sqlalchemy.ext.asyncio import AsyncConnection
-from standardwebhooks import Webhook
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from temporalio.service import RPCError
 
-from contracts import views
-from db import heartbeats, idempotency, outbox, publishing, webhooks
+from db import heartbeats, idempotency, outbox, publishing
 from db.outbox import Outgoing
 from db.session import Sessions, autocommit
-from db.webhooks import Delivery
-from domain.orders import Order
+from db.webhooks import deliveries
 from runtime.dispatch import MOST_ATTEMPTS, Dispatcher, EngineLost
 
 log = structlog.get_logger(__name__)
@@ -33,8 +27,6 @@ BATCH = 1000
 LOOK_EVERY = 0.25
 MOST_ROWS = 100
 MOST_EVENTS = 500
-MOST_DELIVERIES = 50
-_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
 class Relay(ABC):
@@ -179,14 +171,26 @@ class OutboxRelay(Relay):
 
 
 class Publisher(Relay):
-    """Stamps events with their place in the feed; one at a time over all workers."""
+    """Stamps events with their place in the feed and queues their webhooks; one at a time over all workers.
+
+    Args:
+        queue: queues the webhooks of the events at the positions given, in the transaction that stamps them.
+        published: called after a commit.
+    """
 
     name = "publisher"
     table = "order_events"
     pace = 0.05
 
-    def __init__(self, sessions: Sessions, *, published: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        queue: Callable[[AsyncSession, range], Awaitable[None]],
+        published: Callable[[], None],
+    ) -> None:
         super().__init__(sessions)
+        self._queue = queue
         self._published = published
         self._connection: AsyncConnection | None = None
         self._leads = False
@@ -194,16 +198,18 @@ class Publisher(Relay):
     async def work(self) -> bool:
         """Stamp what is committed, if this is the publisher."""
         if self._connection is None:
-            engine = self._sessions.kw["bind"]
-            # Each statement by itself: the lock is the session's, and stamping is one statement.
-            self._connection = await engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-        self._leads = self._leads or await publishing.become_publisher(self._connection)
-        if not self._leads:
-            return False
-        stamped = await publishing.stamp(self._connection, limit=MOST_EVENTS)
+            self._connection = await self._sessions.kw["bind"].connect()
+        async with AsyncSession(self._connection) as session, session.begin():
+            # The lock is the connection's, and outlives the transaction.
+            self._leads = self._leads or await publishing.become_publisher(session)
+            if not self._leads:
+                return False
+            stamped = await publishing.stamp(session, limit=MOST_EVENTS)
+            if stamped:
+                await self._queue(session, stamped)
         if stamped:
             self._published()
-        return stamped == MOST_EVENTS
+        return len(stamped) == MOST_EVENTS
 
     async def lose(self) -> None:
         """A lost connection lost the lock with it."""
@@ -214,101 +220,17 @@ class Publisher(Relay):
             self._connection = None
 
 
-class WebhookRelay(Relay):
-    """Sends webhooks, signed, until they are taken: again after 1 s, doubling to 60 s."""
-
-    name = "webhooks"
-    table = "webhook_deliveries"
-
-    def __init__(self, sessions: Sessions, client: httpx.AsyncClient) -> None:
-        super().__init__(sessions)
-        self._client = client
-
-    async def work(self) -> bool:
-        """Send what is due."""
-        async with self._single() as session:
-            due = await webhooks.claim(session, limit=MOST_DELIVERIES, lease=timedelta(seconds=30))
-        if not due:
-            return False
-        taken = await asyncio.gather(*(self._deliver(delivery) for delivery in due))
-        async with self._single() as session:
-            await webhooks.delivered(
-                session, [delivery.delivery_id for delivery, ok in zip(due, taken, strict=True) if ok]
-            )
-        return len(due) == MOST_DELIVERIES
-
-    async def next_due_in(self) -> float | None:
-        """When a delivery that waits is due."""
-        async with self._single() as session:
-            return await webhooks.next_due_in(session)
-
-    async def _deliver(self, delivery: Delivery) -> bool:
-        body, at = await self._body(delivery)
-        signature = Webhook(delivery.secret).sign(delivery.delivery_id, at, body.decode())
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": delivery.delivery_id,
-            "webhook-timestamp": str(int(at.timestamp())),
-            "webhook-signature": signature,
-        }
-        status, error = None, None
-        try:
-            answer = await self._client.post(delivery.url, content=body, headers=headers)
-            if answer.is_success:
-                return True
-            status = answer.status_code
-        except httpx.HTTPError as failure:
-            error = f"{type(failure).__name__}: {failure}"
-        wait = timedelta(seconds=min(60.0, 2.0 ** min(delivery.attempts - 1, 6)))
-        log.info("webhook_not_taken", delivery_id=delivery.delivery_id, status=status, error=error)
-        async with self._sessions.begin() as session:
-            await webhooks.failed(session, delivery.delivery_id, wait=wait, status=status, error=error)
-        return False
-
-    async def _body(self, delivery: Delivery) -> tuple[bytes, datetime]:
-        """The payload, made from how things stand now, and the time it is signed with."""
-        async with self._sessions() as session:
-            source = await webhooks.fulfillment_source(session, delivery.order_id, delivery.sequence)
-        order = _ORDER.validate_python(source.snapshot)
-        event = source.event
-        at = datetime.now(UTC)
-        payload = {
-            "type": delivery.kind,
-            "timestamp": at,
-            "data": {
-                "event": views.event_view(
-                    sequence=event.sequence,
-                    kind=event.kind,
-                    at=event.at,
-                    actor_kind=event.actor_kind,
-                    actor_id=event.actor_id,
-                    data=event.data,
-                ),
-                "fulfillment": views.fulfillment_view(
-                    order,
-                    order.fulfillment(event.data["fulfillment_id"]),
-                    order_ref=source.order_ref,
-                    priority=source.priority,
-                    ship_to=views.ship_to_view(
-                        name=source.contact.name, phone=source.contact.phone, address=source.contact.shipping_address
-                    ),
-                    gift=source.contact.gift,
-                    products=source.products,
-                ),
-            },
-        }
-        return orjson.dumps(payload), at
-
-
 class Housekeeper(Relay):
-    """Forgets what need not be kept: stored answers older than 30 days."""
+    """Forgets what need not be kept: stored answers, and webhooks that are over, older than 30 days."""
 
     name = "housekeeping"
 
     async def work(self) -> bool:
         """Delete a batch."""
         async with self._sessions.begin() as session:
-            return await idempotency.forget_expired(session, limit=BATCH) == BATCH
+            answers = await idempotency.forget_expired(session, limit=BATCH)
+            told = await deliveries.forget_old(session, limit=BATCH)
+            return BATCH in (answers, told)
 
     async def _sleep(self) -> None:
         await asyncio.sleep(HOUSEKEEPING_EVERY)

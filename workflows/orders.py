@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import names
     from contracts.orders import Move, OrderInput
     from domain import projection
-    from domain.change import StockEffect, UndoStep
+    from domain.change import LeaveQueue, StockEffect, UndoStep
     from domain.commands import (
         COMMANDS,
         CancelOrder,
@@ -28,7 +28,15 @@ with workflow.unsafe.imports_passed_through():
         ResolveCase,
     )
     from domain.life import Applied, apply
-    from domain.messages import CarrierFact, DueReached, Message, PaymentFact, StepFailed, WarehouseFact
+    from domain.messages import (
+        CarrierFact,
+        DueReached,
+        Message,
+        PaymentFact,
+        StepFailed,
+        StockServed,
+        WarehouseFact,
+    )
     from domain.obeying import refusal
     from domain.orders import Order, closed
     from domain.steps import (
@@ -54,7 +62,7 @@ def _command_id(message: Message) -> str | None:
     return message.id if isinstance(message, COMMANDS) else None
 
 
-_WITHOUT_STEP = (WarehouseFact, CarrierFact, PaymentFact, DueReached, *COMMANDS)
+_WITHOUT_STEP = (WarehouseFact, CarrierFact, PaymentFact, StockServed, DueReached, *COMMANDS)
 LIFE: Life[Order, Message, Applied, CommandOutcome] = Life(
     apply=apply,
     after=lambda applied: applied.order,
@@ -104,6 +112,11 @@ class OrderWorkflow:
     @workflow.signal(name=names.PAYMENT_FACT)
     def payment_fact(self, fact: PaymentFact) -> None:
         """The payment provider says what became of an authorization."""
+        self._applier.post(fact)
+
+    @workflow.signal(name=names.STOCK_SERVED)
+    def stock_served(self, fact: StockServed) -> None:
+        """Stock came in, and units that the order waited for are promised to it."""
         self._applier.post(fact)
 
     @workflow.update(name=names.CANCEL_ORDER)
@@ -256,5 +269,6 @@ def _move(before: Order, after: Order, applied: Sequence[Applied], now: datetime
         events=tuple(event for step in applied for event in step.events),
         stock=tuple(effect for effect in effects if isinstance(effect, StockEffect)),
         undone=tuple(effect for effect in effects if isinstance(effect, UndoStep)),
+        unqueued=tuple(effect for effect in effects if isinstance(effect, LeaveQueue)),
         notable=projection.is_notable(before, after),
     )

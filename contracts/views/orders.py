@@ -147,7 +147,11 @@ def order_view(stored: OrderData, *, links: Mapping[str, str | None]) -> View:
         "currency": order.currency,
         "service_level": order.service_level,
         **_asked(stored.request, stored.contact),
-        "promise": {"ship_by": order.ship_by, "deliver_by": order.deliver_by, "first_deliver_by": order.deliver_by},
+        "promise": {
+            "ship_by": order.ship_by,
+            "deliver_by": order.deliver_by,
+            "first_deliver_by": order.first_deliver_by or order.deliver_by,
+        },
         "amounts": _amounts(order),
         "payments": [_payment(order, payment) for payment in order.payments],
         "refunds": [],

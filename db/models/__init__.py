@@ -24,10 +24,11 @@ from db.models.outside import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from db.models.stock import Location, Product, Reservation, StepMark, Stock, StockMovement, StockReference
+from db.models.stock import Backorder, Location, Product, Reservation, StepMark, Stock, StockMovement, StockReference
 
 __all__ = [
     "ApiKey",
+    "Backorder",
     "Base",
     "DeliveryRating",
     "Document",

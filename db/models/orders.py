@@ -96,6 +96,12 @@ class OrderContact(Base):
     __table_args__ = (
         Index("order_contacts_by_email", func.lower(text("email"))),
         Index("order_contacts_by_phone", "phone"),
+        Index(
+            "order_contacts_by_fingerprint",
+            "address_fingerprint",
+            "order_id",
+            postgresql_where=text("address_fingerprint IS NOT NULL"),
+        ),
     )
 
     order_id: Mapped[str] = mapped_column(primary_key=True)
@@ -113,6 +119,7 @@ class OrderContact(Base):
     latitude: Mapped[float | None] = mapped_column(Float)
     longitude: Mapped[float | None] = mapped_column(Float)
     command_id: Mapped[str | None]
+    address_fingerprint: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -133,6 +140,14 @@ class PaymentToken(Base):
     """What the provider needs to take a payment; never in a history or a log."""
 
     __tablename__ = "payment_tokens"
+    __table_args__ = (
+        Index(
+            "payment_tokens_by_fingerprint",
+            "token_fingerprint",
+            "order_id",
+            postgresql_where=text("token_fingerprint IS NOT NULL"),
+        ),
+    )
 
     payment_id: Mapped[str] = mapped_column(primary_key=True)
     order_id: Mapped[str] = mapped_column(index=True)
@@ -141,6 +156,7 @@ class PaymentToken(Base):
     reference: Mapped[str | None]
     customer_id: Mapped[str | None]
     saved_method_id: Mapped[str | None]
+    token_fingerprint: Mapped[bytes | None]
 
 
 class OrderEvent(Base):

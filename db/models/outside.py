@@ -122,7 +122,10 @@ class Document(Base):
 
 
 class WebhookEndpoint(Base):
-    """Where a key wants to be told; the secret signs every delivery."""
+    """Where a key wants to be told; the secret signs every delivery, and one that was replaced a while longer.
+
+    ``failures`` counts those in a row; an endpoint that is disabled is told nothing more.
+    """
 
     __tablename__ = "webhook_endpoints"
 
@@ -132,28 +135,46 @@ class WebhookEndpoint(Base):
     secret: Mapped[str]
     events: Mapped[list[str]]
     description: Mapped[str | None]
+    profile: Mapped[str] = mapped_column(server_default=text("'standard'"))
+    previous_secret: Mapped[str | None]
+    previous_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    failing_since: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
 
 
 class WebhookDelivery(Base):
-    """One event for one endpoint, tried until it is taken; the same id on every try."""
+    """One event for one endpoint, tried until it is taken: the same id and the same body on every try.
+
+    ``due_at`` is null when nothing is to be tried: it was taken, given up, or its endpoint is disabled. ``body`` is frozen
+    when the event is published; it is null only in rows that an earlier release queued.
+    """
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
         ForeignKeyConstraint(["endpoint_id"], ["webhook_endpoints.endpoint_id"], ondelete="CASCADE"),
         UniqueConstraint("endpoint_id", "order_id", "sequence", name="webhook_deliveries_once"),
-        Index("webhook_deliveries_ready", "due_at", postgresql_where=text("delivered_at IS NULL")),
+        UniqueConstraint("endpoint_id", "position", name="webhook_deliveries_log"),
+        Index("webhook_deliveries_ready", "endpoint_id", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("webhook_deliveries_by_age", "created_at"),
     )
 
     delivery_id: Mapped[str] = mapped_column(primary_key=True)
     endpoint_id: Mapped[str]
     order_id: Mapped[str]
     sequence: Mapped[int]
+    position: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str]
+    body: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
-    due_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    due_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    leased_until: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]
+    redelivered_at: Mapped[datetime | None]
+    last_attempt_at: Mapped[datetime | None]
     last_status: Mapped[int | None]
     last_error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Float,
     Identity,
     Index,
+    SmallInteger,
     UniqueConstraint,
     func,
     text,
@@ -119,6 +120,23 @@ class Reservation(Base):
     location_id: Mapped[str]
     sku: Mapped[str]
     quantity: Mapped[int]
+
+
+class Backorder(Base):
+    """Units of one order line that wait for stock; a row goes when the last of them is served or given up."""
+
+    __tablename__ = "backorders"
+    __table_args__ = (
+        CheckConstraint("quantity > 0", name="backorders_positive"),
+        Index("backorders_in_turn", "sku", text("priority DESC"), "received_at", "order_id", "line_id"),
+    )
+
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    line_id: Mapped[str] = mapped_column(primary_key=True)
+    sku: Mapped[str]
+    quantity: Mapped[int]
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    received_at: Mapped[datetime]
 
 
 class StepMark(Base):

@@ -28,6 +28,7 @@ from devstack.world.payments.routes import PaymentRoutes
 from devstack.world.payments.sessions import Sessions
 from devstack.world.scenarios import Scenarios
 from devstack.world.store import Store
+from devstack.world.storefront import StorefrontWebhook
 
 
 class World:
@@ -74,6 +75,9 @@ class World:
         MessageRoutes(
             store=self.store, control=self.control, mailbox=mailbox, token=config.message_gateway_token
         ).add_to(self.app)
+        StorefrontWebhook(store=self.store, control=self.control, secret=config.storefront_webhook_secret).add_to(
+            self.app
+        )
         self.app.router.add_route("/healthz", self.healthz, methods=["GET"])
         self.app.router.add_route("/ledger", self.show_ledger, methods=["GET"])
         self.app.router.add_route("/control", self.turn, methods=["GET", "POST"])
@@ -117,7 +121,7 @@ class World:
         if port is not None:
             await self.mail_server.start(host, port)
         yield
-        self.mail_server.stop()
+        await self.mail_server.stop()
         await self.deliveries.stop()
         if self.outbound is not None:
             await self.outbound.close()

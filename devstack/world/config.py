@@ -22,6 +22,7 @@ class WorldConfig:
     api_key: str = field(default="", repr=False)
     warehouse_key: str = field(default="", repr=False)
     warehouse_webhook_secret: str = field(default="", repr=False)
+    storefront_webhook_secret: str = field(default="", repr=False)
     stripe_api_key: str = field(default="", repr=False)
     stripe_webhook_secret: str = field(default="", repr=False)
     stripe_events: tuple[str, ...] | None = None

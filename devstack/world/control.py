@@ -45,6 +45,7 @@ class Control:
     payments: PaymentFaults = field(default_factory=PaymentFaults)
     carriers: Faults = field(default_factory=Faults)
     messages: Faults = field(default_factory=Faults)
+    storefront: Faults = field(default_factory=Faults)
     running: asyncio.Event = field(default_factory=asyncio.Event)
     webhook_secret: str = field(default="", repr=False)
 
@@ -62,6 +63,7 @@ class Control:
             "payments": asdict(self.payments),
             "carriers": asdict(self.carriers),
             "messages": asdict(self.messages),
+            "storefront": asdict(self.storefront),
             "floor": {"paused": not self.running.is_set()},
         }
 
@@ -71,7 +73,12 @@ class Control:
         Raises:
             ValueError: an unknown knob or a value of another type; nothing was changed.
         """
-        counters = {"payments": self.payments, "carriers": self.carriers, "messages": self.messages}
+        counters = {
+            "payments": self.payments,
+            "carriers": self.carriers,
+            "messages": self.messages,
+            "storefront": self.storefront,
+        }
         changes = [change for name, faults in counters.items() for change in _changes(faults, wanted, name)]
         floor = _checked(wanted.get("floor", {}), {"paused": False, "webhook_secret": ""}, "floor")
         _checked(wanted, {"speed": 0.0, "floor": {}} | {name: {} for name in counters}, "control")

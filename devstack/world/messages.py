@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from weakref import WeakSet
 
 import orjson
 import structlog
@@ -115,18 +116,25 @@ class MailServer:
         self._faults = control.messages
         self._mailbox = mailbox
         self._server: asyncio.Server | None = None
+        self._connections: WeakSet[SMTP] = WeakSet()
 
     async def start(self, host: str, port: int) -> None:
         """Listens when this returns."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: SMTP(self, enable_SMTPUTF8=True, hostname="world", ident="world", loop=loop), host, port
-        )
+        self._server = await asyncio.get_running_loop().create_server(self._connect, host, port)
 
-    def stop(self) -> None:
-        """Listens no more."""
+    def _connect(self) -> SMTP:
+        loop = asyncio.get_running_loop()
+        connection = SMTP(self, enable_SMTPUTF8=True, hostname="world", ident="world", loop=loop)
+        self._connections.add(connection)
+        return connection
+
+    async def stop(self) -> None:
+        """Listens no more, and hangs up on whoever is still there."""
         if self._server is not None:
             self._server.close()
+            for connection in self._connections:
+                _hang_up(connection)
+            await self._server.wait_closed()
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

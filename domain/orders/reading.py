@@ -31,7 +31,7 @@ def order_state(order: Order) -> OrderState:
         return OrderState.DELIVERED if arrived else OrderState.UNDELIVERABLE
     if stages - {Stage.OPEN, Stage.BACKORDERED, Stage.RESERVED, Stage.CANCELLED}:
         return OrderState.FULFILLING if stages & units.WAITING else OrderState.SHIPPED
-    if stages <= {Stage.RESERVED, Stage.CANCELLED} and all_authorized(order):
+    if stages <= {Stage.RESERVED, Stage.BACKORDERED, Stage.CANCELLED} and all_authorized(order):
         return OrderState.CONFIRMED
     return OrderState.RECEIVED
 

@@ -52,6 +52,8 @@ class Order:
     service_level: ServiceLevel = ServiceLevel.STANDARD
     shipping_minor: int = 0
     allow_split: bool = True
+    allow_backorder: bool = False
+    first_deliver_by: datetime | None = None
     rules: int = 1
     version: int = 0
     contact_revision: int = 1

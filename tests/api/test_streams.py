@@ -16,12 +16,13 @@ from api.__main__ import Server
 from api.app import create_app
 from api.context import Context
 from api.streams.hub import KEPT, PAGE
-from db.session import Sessions
 from devstack.ports import HOST, free_base
 from tests.api.bodies import errors, order
 from tests.api.conftest import KEYS, Api, settings_for
+from tests.fixtures.events import add_events
 from tests.fixtures.sse import Reader, reading
 from tests.fixtures.waiting import until
+from workers.freezing import Freezer
 from workers.relays import Publisher
 
 COMMENT_EVERY = 0.25
@@ -88,7 +89,7 @@ async def serving(api: Api, url: str) -> AsyncIterator[Served]:
             )
             for name in [*KEYS, "nobody"]
         }
-        publisher = Publisher(api.sessions, published=lambda: None)
+        publisher = Publisher(api.sessions, queue=Freezer(settings).queue, published=lambda: None)
         yield Served(api=api, server=server, context=app.state.context, clients=clients, publisher=publisher)
         await publisher.lose()
     server.should_exit = True
@@ -100,21 +101,6 @@ async def serving(api: Api, url: str) -> AsyncIterator[Served]:
 async def served(api: Api, database_url: str) -> AsyncIterator[Served]:
     async with serving(api, database_url) as found:
         yield found
-
-
-async def add_events(sessions: Sessions, order_id: str, count: int = 1, *, size: int = 10) -> None:
-    """*count* more events of the order, in one transaction, under its row's lock as every writer takes it."""
-    async with sessions.begin() as session:
-        await session.execute(
-            text(
-                "WITH o AS (UPDATE orders SET last_sequence = last_sequence + :count WHERE order_id = :order_id"
-                " RETURNING order_id, last_sequence - :count AS last)"
-                " INSERT INTO order_events (order_id, sequence, cause_id, ordinal, kind, at, actor_kind, data)"
-                " SELECT order_id, last + n, 'test-' || (last + n), 0, 'parcel.tracked', now(), 'system',"
-                " jsonb_build_object('text', repeat('x', :size)) FROM o, generate_series(1, :count) n ORDER BY n"
-            ),
-            {"order_id": order_id, "count": count, "size": size},
-        )
 
 
 async def test_an_order_is_told_from_its_first_event_and_goes_on_live(served: Served) -> None:
