@@ -20,6 +20,7 @@ from api.routers import (
     orders,
     payments,
     shipping,
+    tracking,
     webhooks,
 )
 from api.routers.payments import StripeEvent
@@ -28,8 +29,10 @@ from api.schemas.commands import CancelBody, HoldBody, NoteBody, ReleaseBody, Re
 from api.schemas.inventory import AdjustmentBody, CountBody, LocationBody, ProductBody, ReceiptBody
 from api.schemas.orders import AddressBody, OrderBody
 from api.schemas.policy import PolicyBody
+from api.schemas.tracking import QuestionBody, RatingBody
 from api.schemas.warehouse import FACT_BODIES
 from api.schemas.webhooks import EndpointBody, NoBody
+from api.tracking_page import KeepSecret
 from db.session import Sessions, create_sessions
 from runtime.settings import Settings
 
@@ -43,6 +46,7 @@ ROUTERS = (
     inventory.router,
     catalogue.router,
     webhooks.router,
+    tracking.router,
 )
 BODIES = (
     OrderBody,
@@ -63,6 +67,8 @@ BODIES = (
     PolicyBody,
     EndpointBody,
     NoBody,
+    QuestionBody,
+    RatingBody,
 )
 
 
@@ -102,5 +108,6 @@ def create_app(settings: Settings, *, sessions: Sessions | None = None, client: 
         app.include_router(router)
     errors.install(app)
     openapi.install(app, BODIES)
+    app.add_middleware(KeepSecret)
     app.add_middleware(Measure, metrics=app.state.metrics)
     return app

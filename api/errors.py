@@ -49,6 +49,7 @@ STATUSES: Mapping[str, int] = {
     "not_shippable": 422,
     "unknown_fulfillment": 422,
     "idempotency_mismatch": 422,
+    "too_many_questions": 429,
     "internal_error": 500,
     "database_away": 503,
     "busy": 503,
@@ -63,6 +64,7 @@ _RETRY_AFTER = {
     "not_ready": 2,
     "engine_away": 2,
     "command_pending": 2,
+    "too_many_questions": 3600,
 }
 # A code of its own is given only when nothing else is wrong with the request.
 _OWN_CODES = frozenset({"not_shippable"})

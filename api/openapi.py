@@ -20,6 +20,7 @@ _MEANINGS = {
     413: "The body is too large.",
     415: "The body is not said to be JSON.",
     422: "Not as it must be: one entry per field in `errors`.",
+    429: "Too many; see Retry-After.",
     503: "Away for now; see Retry-After.",
 }
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -45,7 +46,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*statuses, 503}):
         found[status] = {"description": _MEANINGS[status], "content": schema}
-        if status in {409, 503}:
+        if status in {409, 429, 503}:
             found[status]["headers"] = _RETRY
     return found
 

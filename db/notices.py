@@ -141,7 +141,10 @@ async def queue(session: AsyncSession, notices: Sequence[NewNotice]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueNotice:
-    """A notice to send now, with what its letter is made of; *message* is set when it was written before."""
+    """A notice to send now, with what its letter is made of; *message* is set when it was written before.
+
+    *followed*: another one of its order waits behind it.
+    """
 
     notice_id: str
     order_id: str
@@ -159,6 +162,7 @@ class DueNotice:
     email: str | None = field(repr=False)
     phone: str | None = field(repr=False)
     customer_locale: str | None
+    followed: bool
 
 
 _CLAIM = text(
@@ -179,7 +183,9 @@ _CLAIM = text(
         o.order_ref, CAST(o.snapshot AS text) AS snapshot,
         coalesce((SELECT jsonb_object_agg(l->>'line_id', l->>'name')
             FROM jsonb_array_elements(o.request->'lines') l), '{}'::jsonb) AS product_names,
-        c.name, c.email, c.phone, c.locale AS customer_locale
+        c.name, c.email, c.phone, c.locale AS customer_locale,
+        EXISTS (SELECT FROM notices l WHERE l.order_id = n.order_id AND l.state = 'queued'
+            AND l.notice_id <> n.notice_id) AS followed
     FROM claimed n
     JOIN orders o ON o.order_id = n.order_id
     JOIN order_events e ON e.order_id = n.order_id AND e.sequence = n.sequence

@@ -165,7 +165,10 @@ async def open_engine_lost(session: AsyncSession, order_id: str) -> None:
     await session.execute(
         update(OrderRow)
         .where(OrderRow.order_id == order_id, ~OrderRow.row_attention.contains([{"code": case["code"]}]))
-        .values(row_attention=OrderRow.row_attention + func.jsonb_build_array(cast(case, JSONB)))
+        .values(
+            row_attention=OrderRow.row_attention + func.jsonb_build_array(cast(case, JSONB)),
+            attention=func.array_append(OrderRow.attention, case["code"]),
+        )
     )
 
 
@@ -174,7 +177,8 @@ async def close_engine_lost(session: AsyncSession, order_id: str) -> None:
     await session.execute(
         text(
             "UPDATE orders SET row_attention = coalesce((SELECT jsonb_agg(c) FROM jsonb_array_elements(row_attention) c"
-            " WHERE c->>'code' <> 'engine_lost'), '[]'::jsonb) WHERE order_id = :order_id"
+            " WHERE c->>'code' <> 'engine_lost'), '[]'::jsonb), attention = array_remove(attention, 'engine_lost')"
+            " WHERE order_id = :order_id"
             " AND row_attention <> '[]'::jsonb"
         ),
         {"order_id": order_id},

@@ -106,7 +106,9 @@ _WRITE = text(
             state = excluded.state, tracking_status = excluded.tracking_status
     ), stored AS (
         UPDATE orders SET state = :state, priority = :priority, owner = :owner, next_step = :next_step,
-            due_at = :due_at, attention = CAST(:attention AS text[]), location_ids = CAST(:location_ids AS text[]),
+            due_at = :due_at, attention = CAST(:attention AS text[])
+                || ARRAY(SELECT DISTINCT c->>'code' FROM jsonb_array_elements(orders.row_attention) c),
+            location_ids = CAST(:location_ids AS text[]),
             version = :version, changed_at = :at, closed_at = :closed_at, snapshot = CAST(:snapshot AS jsonb),
             last_sequence = o.last_sequence + (SELECT count(*) FROM fresh)
         FROM o WHERE orders.order_id = o.order_id AND NOT o.overtaken

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from domain import units
 from domain.change import Change
-from domain.ending import GIVE_BACK
 from domain.messages import Allocation, StockServed
 from domain.orders import Fulfillment
 from domain.payments import next_unit, plan_authorizations
@@ -86,25 +85,3 @@ def _promise(change: Change, at: datetime, because: str) -> None:
         deliver_by=deliver_by.isoformat(),
         because=because,
     )
-
-
-def drop_short(change: Change) -> None:
-    """Open units that no location has are cancelled: the rest of the order goes on."""
-    order = change.order
-    short = units.by_line(order.portions, {Stage.OPEN})
-    change.order = replace(
-        order,
-        portions=units.move(order.portions, short, Place(stage=Stage.OPEN), Place(stage=Stage.CANCELLED)),
-    )
-
-
-def drop_declined(change: Change, fulfillment_id: str) -> None:
-    """The money for one fulfillment is refused while others are on their way: its units are cancelled and given back."""
-    place = Place(stage=Stage.RESERVED, fulfillment_id=fulfillment_id)
-    promised = units.by_line(change.order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment_id)
-    change.order = replace(
-        change.order,
-        portions=units.move(change.order.portions, promised, place, replace(place, stage=Stage.CANCELLED)),
-    )
-    change.move_stock(fulfillment_id, GIVE_BACK, promised)
-    change.tell(EventKind.STOCK_UNRESERVED, fulfillment_id=fulfillment_id, reason="payment_declined")

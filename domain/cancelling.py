@@ -10,6 +10,7 @@ from domain.commands import CancelOrder, LineUnits
 from domain.ending import GIVE_BACK
 from domain.errors import Refused
 from domain.orders import Cancellation, Order, Request
+from domain.payments import with_fulfillment
 from domain.requests import WORKED_ON, ask, counted, line_units, with_state
 from domain.steps import reserve_key
 from domain.units import Place, Stage
@@ -123,10 +124,8 @@ def cancel(change: Change, command: CancelOrder) -> tuple[str, bool]:
 
 
 def _cancel_at_once(change: Change, plan: _Plan) -> None:
-    if any(place.stage is Stage.OPEN for place, _ in plan.at_once):
-        # The attempt to reserve them may be under way, or done and on its way to us: it must not take effect.
-        change.undo_step(reserve_key(change.order))
-        change.order = replace(change.order, reserve_generation=change.order.reserve_generation + 1)
+    for looked_for in {place.fulfillment_id: None for place, _ in plan.at_once if place.stage is Stage.OPEN}:
+        reserve_anew(change, looked_for)
     for place, lines in plan.at_once:
         change.order = replace(
             change.order,
@@ -148,8 +147,12 @@ def cancel_units(
     movements: tuple[tuple[MovementKind, int], ...],
     *,
     stages: tuple[Stage, ...],
+    elsewhere: bool = False,
 ) -> dict[str, int]:
-    """Cancel at most *wanted*, the least advanced units first, and book *movements* for them; answers what was there."""
+    """Cancel at most *wanted*, the least advanced units first, and book *movements* for them; answers what was there.
+
+    Those that shall be served *elsewhere* are open again.
+    """
     left = dict(wanted)
     gone: dict[str, int] = {}
     for place in _places(change.order, fulfillment_id, stages):
@@ -160,13 +163,27 @@ def cancel_units(
             == (place.stage, place.fulfillment_id, place.parcel_id)
         }
         moved = {line_id: min(quantity, there.get(line_id, 0)) for line_id, quantity in left.items()}
-        target = replace(place, stage=Stage.CANCELLED)
+        target = (
+            Place(stage=Stage.OPEN, fulfillment_id=fulfillment_id)
+            if elsewhere
+            else replace(place, stage=Stage.CANCELLED)
+        )
         change.order = replace(change.order, portions=units.move(change.order.portions, moved, place, target))
         for line_id, quantity in moved.items():
             left[line_id] -= quantity
             gone[line_id] = gone.get(line_id, 0) + quantity
     change.move_stock(fulfillment_id, movements, gone)
     return gone
+
+
+def reserve_anew(change: Change, instead_of: str | None) -> None:
+    """The attempt to reserve may be under way, or done and on its way to us: it must not take effect, the next one may."""
+    change.undo_step(reserve_key(change.order, instead_of))
+    if instead_of is None:
+        change.order = replace(change.order, reserve_generation=change.order.reserve_generation + 1)
+    else:
+        fulfillment = change.order.fulfillment(instead_of)
+        change.order = with_fulfillment(change.order, replace(fulfillment, sourced_again=fulfillment.sourced_again + 1))
 
 
 def _places(order: Order, fulfillment_id: str, stages: tuple[Stage, ...]) -> list[Place]:

@@ -24,25 +24,29 @@ from domain.vocabulary import (
 GIVE_BACK = ((MovementKind.UNRESERVED, 1),)
 
 
-def reject(change: Change, reason: RejectReason, **details: Any) -> None:
-    """End the order as refused: every unit cancelled, stock given back, money held given back."""
+def reject(change: Change, reason: RejectReason, *, asked: frozenset[str] | None = None, **details: Any) -> None:
+    """End the order as refused: every unit cancelled, stock given back, money held given back.
+
+    *asked* are the authorizations that may have been asked for when that began; without it, those that may be now.
+    """
     order = change.order
     for fulfillment in order.fulfillments:
         promised = units.by_line(order.portions, {Stage.RESERVED}, fulfillment_id=fulfillment.fulfillment_id)
         change.move_stock(fulfillment.fulfillment_id, GIVE_BACK, promised)
     if order.fulfillments:
         change.tell(EventKind.STOCK_UNRESERVED, reason=reason.value)
-    if units.count(order.portions, {Stage.OPEN}):
-        change.undo_step(reserve_key(order))
+    for looked_for in {p.fulfillment_id: None for p in order.portions if p.stage is Stage.OPEN}:
+        change.undo_step(reserve_key(order, looked_for))
     change.leave_queue(units.by_line(order.portions, {Stage.BACKORDERED}))
-    may_have_started = {authorization.authorization_id for authorization in startable(order)}
+    if asked is None:
+        asked = frozenset(authorization.authorization_id for authorization in startable(order))
     change.order = replace(
         change.order,
         outcome=Outcome(state=OrderState.REJECTED, reason=reason.value, detail=details.get("code")),
         portions=tuple(replace(portion, stage=Stage.CANCELLED) for portion in order.portions),
         holds=(),
         authorizations=tuple(
-            given_up(authorization, change.now, started=authorization.authorization_id in may_have_started)
+            given_up(authorization, change.now, started=authorization.authorization_id in asked)
             for authorization in order.authorizations
         ),
     )

@@ -6,18 +6,19 @@ from datetime import datetime
 
 from domain import names, units
 from domain.attention import AttentionCode, open_case
-from domain.cancelling import BY_REQUEST, cancel_answered, cancel_units
+from domain.cancelling import BY_REQUEST, cancel_answered, cancel_units, reserve_anew
 from domain.change import Change
 from domain.holding import other_answered
 from domain.inventory import SHORT_EFFECTS
 from domain.messages import LineQuantity, PackedParcel, WarehouseFact
-from domain.orders import Fulfillment, Parcel, fulfillment_state
+from domain.orders import Fulfillment, Parcel, fulfillment_state, parcel_state
 from domain.payments import collection_at_door, with_fulfillment, with_parcel
 from domain.units import NOT_LEFT, Place, Stage
 from domain.vocabulary import (
     EventKind,
     FulfillmentState,
     MovementKind,
+    ParcelState,
     RequestKind,
     RequestState,
     ShortReason,
@@ -33,6 +34,8 @@ FINISHED = frozenset(
     }
 )
 SHIPPED = ((MovementKind.SHIPPED, 1),)
+# The rules that an order was taken under: by the first, what a warehouse lacks is cancelled.
+SOURCED_AGAIN_FROM = 2
 
 Ready = bool
 
@@ -61,15 +64,37 @@ def _refuse(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -> Re
     wanted = _wanted(fact.lines) or units.by_line(
         change.order.portions, NOT_LEFT, fulfillment_id=fulfillment.fulfillment_id
     )
-    cancelled = cancel_units(change, fulfillment.fulfillment_id, wanted, SHORT_EFFECTS[reason], stages=BY_REQUEST)
+    cancelled = _give_up(change, fulfillment, wanted, reason, stages=BY_REQUEST)
     _check_cash(change, fulfillment)
-    if _over(change, fulfillment, wanted, cancelled):
-        return True
+    _over(change, fulfillment, wanted, cancelled)
     current = change.order.fulfillment(fulfillment.fulfillment_id)
     if not units.count(change.order.portions, units.LEFT | NOT_LEFT, fulfillment_id=fulfillment.fulfillment_id):
         change.order = with_fulfillment(change.order, replace(current, refused=True))
     _tell(change, EventKind.FULFILLMENT_REFUSED, fact, reason=reason.value)
     return True
+
+
+def _give_up(
+    change: Change,
+    fulfillment: Fulfillment,
+    wanted: Mapping[str, int],
+    reason: ShortReason,
+    *,
+    stages: tuple[Stage, ...],
+) -> dict[str, int]:
+    """Units that this warehouse cannot serve: looked for elsewhere, by the first rules cancelled at once; what was there."""
+    elsewhere = change.order.rules >= SOURCED_AGAIN_FROM
+    looked_for = units.count(change.order.portions, {Stage.OPEN}, fulfillment_id=fulfillment.fulfillment_id)
+    gone = cancel_units(
+        change, fulfillment.fulfillment_id, wanted, SHORT_EFFECTS[reason], stages=stages, elsewhere=elsewhere
+    )
+    if elsewhere and any(gone.values()):
+        if looked_for:
+            reserve_anew(change, fulfillment.fulfillment_id)
+        else:
+            current = change.order.fulfillment(fulfillment.fulfillment_id)
+            change.order = with_fulfillment(change.order, replace(current, sourced_again=current.sourced_again + 1))
+    return gone
 
 
 def _check_cash(change: Change, fulfillment: Fulfillment) -> None:
@@ -104,13 +129,7 @@ def _short_pick(change: Change, fulfillment: Fulfillment, fact: WarehouseFact) -
         return _record_late(change, EventKind.FULFILLMENT_SHORT_PICKED, fact)
     for reason in dict.fromkeys(line.reason or ShortReason.OTHER for line in fact.lines):
         wanted = _wanted(tuple(line for line in fact.lines if (line.reason or ShortReason.OTHER) is reason))
-        gone = cancel_units(
-            change,
-            fulfillment.fulfillment_id,
-            wanted,
-            SHORT_EFFECTS[reason],
-            stages=(Stage.RELEASED, Stage.PICKED),
-        )
+        gone = _give_up(change, fulfillment, wanted, reason, stages=(Stage.RELEASED, Stage.PICKED))
         _over(change, fulfillment, wanted, gone)
     _touch(change, change.order.fulfillment(fulfillment.fulfillment_id), accepted=True)
     _tell(change, EventKind.FULFILLMENT_SHORT_PICKED, fact)
@@ -204,7 +223,7 @@ def hand_over(change: Change, parcel: Parcel, *, at: datetime) -> None:
     order = change.order
     contents = units.by_line(order.portions, {Stage.PACKED}, parcel_id=parcel.parcel_id)
     if not contents:
-        if units.count(order.portions, {Stage.CANCELLED}, parcel_id=parcel.parcel_id):
+        if parcel_state(order, parcel) is ParcelState.CANCELLED:
             open_case(change, AttentionCode.CONTRADICTING_FACT, parcel.parcel_id, "a cancelled parcel was handed over")
         return
     place = Place(stage=Stage.PACKED, fulfillment_id=parcel.fulfillment_id, parcel_id=parcel.parcel_id)

@@ -11,6 +11,8 @@ from domain.units import Portion, Stage
 from domain.vocabulary import Channel, DeliveryMethod, PaymentMethod, ServiceLevel
 
 MOST_MONEY = 10**12
+# What new orders are taken under; running ones keep the rules that they began with.
+CURRENT_RULES = 2
 MOST_LINES = 500
 FUTURE_TOLERATED = timedelta(days=1)
 
@@ -225,6 +227,7 @@ def new_order(
         shipping_minor=shipping_total(new.shipping, prices_include_tax=new.prices_include_tax),
         allow_split=new.allow_split,
         allow_backorder=new.allow_backorder,
+        rules=CURRENT_RULES,
         portions=tuple(Portion(line_id=line.line_id, stage=Stage.OPEN, quantity=line.quantity) for line in new.lines),
     )
 

@@ -8,7 +8,8 @@ from domain.attention import CASES, AttentionCode
 from domain.change import Event
 from domain.messages import CarrierFact, PaymentFact, WarehouseFact
 from domain.orders import Order, order_state
-from domain.vocabulary import ActorKind, EventKind, OrderState, TrackingStatus, WarehouseFactKind
+from domain.shipping import contradicts
+from domain.vocabulary import ActorKind, EventKind, OrderState, WarehouseFactKind
 
 _WAREHOUSE_EVENTS = {
     WarehouseFactKind.ACCEPTED: EventKind.FULFILLMENT_ACCEPTED,
@@ -69,19 +70,8 @@ def contradiction(order: Order, fact: OutsideFact) -> str | None:
         return None
     if isinstance(fact, CarrierFact):
         parcel = order.parcel_tracked(fact.carrier, fact.tracking_number)
-        told = parcel.tracking_status if parcel else None
-        final = {
-            TrackingStatus.DELIVERED,
-            TrackingStatus.RETURNED,
-            TrackingStatus.RETURN_TO_SENDER,
-            TrackingStatus.LOST,
-        }
-        if fact.status in final and fact.status is not told:
-            later = parcel is None or parcel.status_at is None or fact.occurred_at >= parcel.status_at
-            return (
-                f"the carrier reports {fact.status.value} after {told.value if told else 'nothing'}" if later else None
-            )
-        return None
+        told = parcel.tracking_status.value if parcel else "nothing"
+        return f"the carrier reports {fact.status.value} after {told}" if contradicts(parcel, fact) else None
     if fact.outcome == "authorized" and nothing_left:
         return f"money was held after the order was {ended.value}"
     return None

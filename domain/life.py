@@ -106,11 +106,11 @@ def _is_known(order: Order, message: Message) -> bool:
 
 def _cause(message: Message) -> Cause:
     if isinstance(message, WarehouseFact):
-        return Cause(id=message.id, actor=ActorKind.WAREHOUSE, actor_id=message.worker or message.id.split("/", 1)[0])
+        return Cause(id=message.id, actor=ActorKind.WAREHOUSE, actor_id=message.worker or _source(message.id))
     if isinstance(message, CarrierFact):
         return Cause(id=message.id, actor=ActorKind.CARRIER, actor_id=message.carrier)
     if isinstance(message, PaymentFact):
-        return Cause(id=message.id, actor=ActorKind.PAYMENT, actor_id=message.id.split("/", 1)[0])
+        return Cause(id=message.id, actor=ActorKind.PAYMENT, actor_id=_source(message.id))
     if isinstance(message, StockServed):
         return Cause(id=message.id, actor=ActorKind.SYSTEM)
     if isinstance(message, COMMANDS):
@@ -118,6 +118,11 @@ def _cause(message: Message) -> Cause:
     if isinstance(message, DueReached):
         return Cause(id=f"due/{message.at.isoformat()}", actor=ActorKind.SYSTEM)
     return Cause(id=f"step/{message.step_key}", actor=ActorKind.SYSTEM)
+
+
+def _source(fact_id: str) -> str:
+    """Who of that kind sent the fact: the location, the provider."""
+    return fact_id.split("/", 1)[0].split(":", 1)[-1]
 
 
 def _fact(change: Change, fact: Fact) -> None:

@@ -130,12 +130,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockReserved:
-    """Every line is promised to the order, at the locations that *fulfillments* name, or waits in the queue."""
+    """Every line is promised to the order, at the locations that *fulfillments* name, waits in the queue, or is *short*."""
 
     step_key: str
     fulfillments: tuple[PlannedFulfillment, ...]
     decision: Decision
     backordered: tuple[LineUnits, ...] = ()
+    short: tuple[LineUnits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

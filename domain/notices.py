@@ -69,13 +69,13 @@ class Rule:
     gathers: bool = False
 
 
-# Two of these are in the vocabulary but not in ``EventKind``: nothing tells of them yet.
-PROMISE_CHANGED, REFUNDED = "order.promise_changed", "payment.refunded"
+# In the vocabulary but not in ``EventKind``: nothing tells of it yet.
+REFUNDED = "payment.refunded"
 
 RULES: Sequence[Rule] = (
     Rule(event=EventKind.ORDER_CONFIRMED, kind=NoticeKind.ORDER_CONFIRMED, once_per="order"),
     Rule(event=EventKind.PAYMENT_ACTION_REQUIRED, kind=NoticeKind.ACTION_NEEDED),
-    Rule(event=PROMISE_CHANGED, kind=NoticeKind.PROMISE_CHANGED, gathers=True),
+    Rule(event=EventKind.ORDER_PROMISE_CHANGED, kind=NoticeKind.PROMISE_CHANGED, gathers=True),
     Rule(event=EventKind.FULFILLMENT_SHORT_PICKED, kind=NoticeKind.PART_CANCELLED, gathers=True),
     Rule(event=EventKind.FULFILLMENT_REFUSED, kind=NoticeKind.PART_CANCELLED, gathers=True),
     Rule(event=EventKind.CANCELLATION_DECIDED, kind=NoticeKind.PART_CANCELLED, gathers=True),
@@ -197,6 +197,7 @@ class Content:
     amount_minor: int | None = None
     reason: str | None = None
     holds_money: bool = False
+    waits_for_stock: bool = False
     facts: Data = field(default_factory=dict)
 
 
@@ -242,6 +243,7 @@ def _order_confirmed(order: Order) -> Content:
         lines=tuple((line_id, quantity) for line_id, quantity in kept if quantity),
         deliver_by=order.deliver_by,
         total_minor=amounts(order).total_minor,
+        waits_for_stock=units.count(order.portions, {Stage.BACKORDERED}) > 0,
     )
 
 

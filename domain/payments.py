@@ -63,11 +63,15 @@ def fulfillment_start(order: Order, fulfillment_id: str) -> int:
 
 @remembered
 def _starts(order: Order) -> dict[str, int]:
+    """Each fulfillment where it was planned, those that came after one right behind it: so nobody else's share moves."""
     starts: dict[str, int] = {}
     start = order.shipping_minor
-    for fulfillment in order.fulfillments:
+    pending = [fulfillment for fulfillment in order.fulfillments if fulfillment.after is None]
+    while pending:
+        fulfillment = pending.pop(0)
         starts[fulfillment.fulfillment_id] = start
         start += fulfillment_value(order, fulfillment)
+        pending[:0] = [other for other in order.fulfillments if other.after == fulfillment.fulfillment_id]
     return starts
 
 

@@ -10,7 +10,7 @@ from domain.change import Change
 from domain.commands import CancelOrder, ResolveCase
 from domain.errors import Refused
 from domain.holding import let_go, refuse_closed
-from domain.orders import Attention, Order, parcel_state
+from domain.orders import Attention, Order, Parcel, collection_owed, parcel_state
 from domain.payments import with_authorization, with_parcel
 from domain.shipping import declare
 from domain.vocabulary import ActorKind, CancelReason, EventKind, Fix, ParcelState, RequestState, TrackingStatus
@@ -118,6 +118,10 @@ def _can_retry(order: Order, case: Attention) -> bool:
 def _write_off(change: Change, case: Attention, command: ResolveCase) -> None:
     """Nobody will take this money: what is still held is given back."""
     close_case(change, case, "written off", fix=command.fix)
+    parcel = _owing(change.order, case)
+    if parcel is not None:
+        change.order = with_parcel(change.order, replace(parcel, collection_written_off=True))
+        return
     authorization = change.order.authorization(case.subject)
     change.order = with_authorization(
         change.order, replace(authorization, written_off=True, void_since=authorization.void_since or change.now)
@@ -125,7 +129,13 @@ def _write_off(change: Change, case: Attention, command: ResolveCase) -> None:
 
 
 def _can_close(order: Order, case: Attention) -> bool:
-    return case.code != AttentionCode.CAPTURE_FAILED or not _has_refused_capture(order, case)
+    owed = _has_refused_capture(order, case) or _owing(order, case) is not None
+    return case.code != AttentionCode.CAPTURE_FAILED or not owed
+
+
+def _owing(order: Order, case: Attention) -> Parcel | None:
+    """The parcel that the case is about, when its carrier still owes what it was to collect."""
+    return next((p for p in order.parcels if p.parcel_id == case.subject and collection_owed(order, p)), None)
 
 
 def _has_refused_capture(order: Order, case: Attention) -> bool:
@@ -217,7 +227,7 @@ _FIXES: Mapping[Fix, Callable[[Change, Attention, ResolveCase], None]] = {
 }
 _LEGAL: Mapping[Fix, Callable[[Order, Attention], bool]] = {
     Fix.RETRY: _can_retry,
-    Fix.WRITE_OFF: _has_refused_capture,
+    Fix.WRITE_OFF: lambda order, case: _has_refused_capture(order, case) or _owing(order, case) is not None,
     Fix.CLOSE: _can_close,
     Fix.CANCEL: _can_cancel,
     Fix.MARK_DELIVERED: _is_on_its_way,

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from domain import names, units
 from domain.attention import AttentionCode, open_case
-from domain.backorders import drop_declined, drop_short, queue
+from domain.backorders import queue
 from domain.change import Change
 from domain.ending import reject
 from domain.holding import NOT_RELEASED, release_own_hold
 from domain.messages import (
+    Allocation,
     CaptureRefused,
     Decision,
     LabelBooked,
@@ -21,6 +22,7 @@ from domain.messages import (
     PaymentDeclined,
     PaymentFact,
     PaymentVoided,
+    PlannedFulfillment,
     StockReserved,
     StockShort,
 )
@@ -29,9 +31,11 @@ from domain.orders import (
     Fulfillment,
     Hold,
 )
-from domain.payments import plan_authorizations, with_authorization, with_parcel
+from domain.payments import plan_authorizations, startable, with_authorization, with_parcel
 from domain.requests import counted
+from domain.resourcing import drop_declined, drop_short, take_over
 from domain.shipping import check_collection
+from domain.steps import ReserveStock, next_steps
 from domain.units import Place, Stage
 from domain.vocabulary import (
     EventKind,
@@ -65,27 +69,16 @@ def payment_fact(change: Change, fact: PaymentFact) -> bool:
 
 def stock_reserved(change: Change, result: StockReserved) -> None:
     """The stock is promised: the fulfillments are planned, and the money to hold for each."""
-    order = change.order
-    portions = order.portions
-    fulfillments = order.fulfillments
+    step = next_steps(change.order)[result.step_key]
+    instead_of = step.instead_of if isinstance(step, ReserveStock) else None
+    if instead_of is None:
+        allocations = {planned.fulfillment_id: planned.allocations for planned in result.fulfillments}
+    else:
+        allocations = take_over(change, instead_of, result.fulfillments)
     for planned in result.fulfillments:
-        fulfillments = (
-            *fulfillments,
-            Fulfillment(
-                fulfillment_id=planned.fulfillment_id,
-                location_id=planned.location_id,
-                allocations=planned.allocations,
-            ),
-        )
-        portions = units.move(
-            portions,
-            {allocation.line_id: allocation.quantity for allocation in planned.allocations},
-            Place(stage=Stage.OPEN),
-            Place(stage=Stage.RESERVED, fulfillment_id=planned.fulfillment_id),
-        )
-    change.order = replace(
-        order, portions=portions, fulfillments=fulfillments, decisions=(*order.decisions, result.decision)
-    )
+        _plan(change, planned, allocations[planned.fulfillment_id], instead_of)
+    order = change.order
+    change.order = replace(order, decisions=(*order.decisions, result.decision))
     change.order = replace(change.order, authorizations=plan_authorizations(change.order, now=change.now))
     if result.fulfillments:
         change.tell(
@@ -97,16 +90,38 @@ def stock_reserved(change: Change, result: StockReserved) -> None:
         )
     if result.backordered:
         queue(change, counted(result.backordered))
+    if result.short and instead_of is not None:
+        drop_short(change, instead_of, counted(result.short))
+
+
+def _plan(
+    change: Change, planned: PlannedFulfillment, allocations: tuple[Allocation, ...], instead_of: str | None
+) -> None:
+    order = change.order
+    fulfillment = Fulfillment(
+        fulfillment_id=planned.fulfillment_id,
+        location_id=planned.location_id,
+        allocations=allocations,
+        after=instead_of,
+    )
+    portions = units.move(
+        order.portions,
+        {allocation.line_id: allocation.quantity for allocation in allocations},
+        Place(stage=Stage.OPEN, fulfillment_id=instead_of),
+        Place(stage=Stage.RESERVED, fulfillment_id=planned.fulfillment_id),
+    )
+    change.order = replace(order, portions=portions, fulfillments=(*order.fulfillments, fulfillment))
 
 
 def stock_short(change: Change, result: StockShort) -> None:
     """The stock falls short: the order is refused, and the decision says where it was looked for."""
     change.order = replace(change.order, decisions=(*change.order.decisions, result.decision))
     missing = [{"sku": sku, "quantity": quantity} for sku, quantity in result.missing]
-    if {portion.stage for portion in change.order.portions} <= {Stage.OPEN, Stage.CANCELLED}:
+    # Nothing is missing when all is there, but not in one place, and the order must not be split.
+    if missing:
         reject(change, RejectReason.OUT_OF_STOCK, missing=missing)
     else:
-        drop_short(change)
+        reject(change, RejectReason.OUT_OF_STOCK, missing=missing, code="not_in_one_place")
 
 
 def payment_authorized(change: Change, result: PaymentAuthorized) -> None:
@@ -142,12 +157,13 @@ def payment_declined(change: Change, result: PaymentDeclined) -> None:
 
 
 def _decline(change: Change, authorization: Authorization, code: str) -> None:
+    asked = frozenset(other.authorization_id for other in startable(change.order))
     change.order = with_authorization(
         change.order, replace(authorization, state=PaymentState.DECLINED, decline_code=code, action_url=None)
     )
     change.tell(EventKind.PAYMENT_DECLINED, payment_id=authorization.payment_id, code=code)
     if {portion.stage for portion in change.order.portions} <= NOT_RELEASED:
-        reject(change, RejectReason.PAYMENT_DECLINED, code=code)
+        reject(change, RejectReason.PAYMENT_DECLINED, asked=asked, code=code)
     else:
         drop_declined(change, authorization.fulfillment_id)
 

@@ -16,6 +16,7 @@ from domain.vocabulary import EventKind, Party, TrackingStatus
 
 NOT_A_SCAN = frozenset({TrackingStatus.PENDING, TrackingStatus.UNKNOWN, TrackingStatus.CANCELLED})
 FINAL = frozenset({TrackingStatus.DELIVERED, TrackingStatus.RETURNED})
+ENDS = FINAL | {TrackingStatus.RETURN_TO_SENDER, TrackingStatus.LOST}
 PROBLEMS = frozenset(
     {
         AttentionCode.PARCEL_SILENT,
@@ -66,7 +67,7 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
     if newer:
         close_cases(change, parcel.parcel_id, frozenset({AttentionCode.PARCEL_SILENT}), "the carrier has spoken")
         _CONSEQUENCES.get(fact.status, _nothing)(change, parcel, fact)
-    elif final and fact.status in FINAL and fact.status is not parcel.tracking_status:
+    elif final and contradicts(parcel, fact):
         open_case(
             change,
             AttentionCode.CONTRADICTING_FACT,
@@ -75,6 +76,13 @@ def apply_carrier_fact(change: Change, fact: CarrierFact) -> bool:
         )
     check_collection(change, parcel.parcel_id)
     return True
+
+
+def contradicts(parcel: Parcel | None, fact: CarrierFact) -> bool:
+    """Whether *fact* tells another end of the parcel than the one that is known, and a later one by the carrier's clock."""
+    if fact.status not in ENDS or (parcel is not None and fact.status is parcel.tracking_status):
+        return False
+    return parcel is None or parcel.status_at is None or fact.occurred_at >= parcel.status_at
 
 
 def declare(change: Change, parcel: Parcel, status: TrackingStatus) -> None:
@@ -114,8 +122,10 @@ _UNITS_AT: Mapping[TrackingStatus, Stage] = {
 
 
 def check_collection(change: Change, parcel_id: str) -> None:
-    """What the carrier says it took at the door must be what it was asked to take."""
+    """What the carrier says it took at the door must be what it was asked to take; a corrected word settles it."""
     parcel = change.order.parcel(parcel_id)
+    if parcel.collected_minor == parcel.collect_minor:
+        close_cases(change, parcel_id, frozenset({AttentionCode.CAPTURE_FAILED}), "the whole sum was collected")
     if parcel.collected_minor is not None and parcel.collected_minor != parcel.collect_minor:
         open_case(
             change,

@@ -54,10 +54,15 @@ def decide_reservation(
     Of the smallest sets of locations that hold everything, the one with the least distance wins, then the one with the
     highest priority, then the first by name. Within a set the nearer location serves as much as it can.
     """
+    sites = [site for site in sites if site.location_id not in request.not_at]
     ranked = sorted(sites, key=lambda site: (distance_km(site, destination), -site.priority, site.location_id))
-    available = {(level.location_id, level.sku): max(0, level.available) for level in stock}
+    locations = {site.location_id for site in sites}
+    available = {
+        (level.location_id, level.sku): max(0, level.available) for level in stock if level.location_id in locations
+    }
     _set_aside(available, queued or {}, ranked)
-    request, backordered = _what_is_there(request, available) if request.allow_backorder else (request, ())
+    partly = request.allow_backorder or request.instead_of is not None
+    request, lacking = _what_is_there(request, available) if partly else (request, ())
     wanted: dict[str, int] = {}
     for line in request.lines:
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
@@ -67,7 +72,7 @@ def decide_reservation(
         if not wanted
         else ([], [])
         if missing
-        else _smallest_sets(ranked, wanted, available, most=len(ranked) if request.allow_split or backordered else 1)
+        else _smallest_sets(ranked, wanted, available, most=len(ranked) if request.allow_split or lacking else 1)
     )
     scored = sorted(
         (
@@ -106,7 +111,8 @@ def decide_reservation(
         step_key=request.key,
         fulfillments=_plan(request, scored[0][2], available),
         decision=decision,
-        backordered=backordered,
+        backordered=lacking if request.allow_backorder else (),
+        short=() if request.allow_backorder else lacking,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain import names, units
+from domain import names
 from domain.orders import Order, Parcel, needs_label_void, parcel_state
 from domain.payments import capture_amount, next_unit, saved_by, startable
 from domain.priority import priority
@@ -24,7 +24,10 @@ class WantedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveStock:
-    """Promise every line or none; with *allow_backorder* what is there, and a place in the queue for the rest."""
+    """Promise every line or none; with *allow_backorder* what is there, and a place in the queue for the rest.
+
+    *instead_of* a fulfillment that could not serve these units: as many as other locations than *not_at* have.
+    """
 
     key: str
     order_id: str
@@ -33,6 +36,8 @@ class ReserveStock:
     allow_split: bool
     first_fulfillment: int
     allow_backorder: bool = False
+    instead_of: str | None = None
+    not_at: tuple[str, ...] = ()
     priority: int = 0
     received_at: datetime | None = None
 
@@ -119,9 +124,11 @@ def next_steps(order: Order) -> dict[str, Step]:
     }
 
 
-def reserve_key(order: Order) -> str:
-    """The key of the current attempt to reserve."""
-    return names.step_key(order.order_id, "reserve", "order", order.reserve_generation)
+def reserve_key(order: Order, instead_of: str | None = None) -> str:
+    """The key of the current attempt to reserve, for the order or for what one fulfillment could not serve."""
+    if instead_of is None:
+        return names.step_key(order.order_id, "reserve", "order", order.reserve_generation)
+    return names.step_key(order.order_id, "reserve", instead_of, order.fulfillment(instead_of).sourced_again)
 
 
 def authorize_key(order_id: str, authorization_id: str) -> str:
@@ -130,27 +137,44 @@ def authorize_key(order_id: str, authorization_id: str) -> str:
 
 
 def _reserve(order: Order) -> Iterator[Step]:
-    wanted = units.by_line(order.portions, {Stage.OPEN})
-    if wanted:
-        yield ReserveStock(
-            key=reserve_key(order),
-            order_id=order.order_id,
-            contact_revision=order.contact_revision,
-            lines=tuple(
-                WantedLine(
-                    line_id=line_id,
-                    sku=order.line(line_id).sku,
-                    quantity=quantity,
-                    first_unit=next_unit(order, line_id),
-                )
-                for line_id, quantity in wanted.items()
-            ),
-            allow_split=order.allow_split,
-            first_fulfillment=len(order.fulfillments) + 1,
-            allow_backorder=order.allow_backorder,
-            priority=priority(order, order.received_at).value if order.allow_backorder else 0,
-            received_at=order.received_at if order.allow_backorder else None,
-        )
+    """One attempt at a time, so that the numbers of the fulfillments that it may plan are its own."""
+    waiting = [portion for portion in order.portions if portion.stage is Stage.OPEN]
+    if not waiting:
+        return
+    instead_of = None if any(p.fulfillment_id is None for p in waiting) else waiting[0].fulfillment_id
+    wanted: dict[str, int] = {}
+    for portion in waiting:
+        if portion.fulfillment_id == instead_of:
+            wanted[portion.line_id] = wanted.get(portion.line_id, 0) + portion.quantity
+    may_wait = order.allow_backorder and instead_of is None
+    yield ReserveStock(
+        key=reserve_key(order, instead_of),
+        order_id=order.order_id,
+        contact_revision=order.contact_revision,
+        lines=tuple(
+            WantedLine(
+                line_id=line_id, sku=order.line(line_id).sku, quantity=quantity, first_unit=next_unit(order, line_id)
+            )
+            for line_id, quantity in wanted.items()
+        ),
+        allow_split=order.allow_split or instead_of is not None,
+        first_fulfillment=len(order.fulfillments) + 1,
+        allow_backorder=may_wait,
+        instead_of=instead_of,
+        not_at=_refused_by(order, instead_of),
+        priority=priority(order, order.received_at).value if may_wait else 0,
+        received_at=order.received_at if may_wait else None,
+    )
+
+
+def _refused_by(order: Order, fulfillment_id: str | None) -> tuple[str, ...]:
+    """The locations that could not serve these units: that of the fulfillment, and of those that it came after."""
+    found: list[str] = []
+    while fulfillment_id is not None:
+        fulfillment = order.fulfillment(fulfillment_id)
+        found.append(fulfillment.location_id)
+        fulfillment_id = fulfillment.after
+    return tuple(found)
 
 
 def _authorize(order: Order) -> Iterator[Step]:

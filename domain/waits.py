@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain import units
-from domain.attention import AttentionCode
+from domain.attention import CASES, AttentionCode
 from domain.orders import (
     Fulfillment,
     Order,
@@ -136,11 +136,11 @@ def _payments(order: Order) -> Iterator[Wait]:
         elif authorization.state is PaymentState.PENDING:
             step = "authorize_payment"
         elif capture_amount(order, authorization):
-            step = "capture_payment"
-            # A refused capture stands open as a case of its own.
-            overdue = None if authorization.capture_refused else overdue
-            since = _last_heard(order, since)
+            step, since = "capture_payment", _last_heard(order, since)
             due_at = since + rules.payment_patience
+            if authorization.capture_refused:  # It stands open as a case of its own, and a person must settle it.
+                step, overdue = "settle_capture", None
+                due_at = since + CASES[AttentionCode.CAPTURE_FAILED].allowed
         else:
             continue
         yield Wait(

@@ -80,9 +80,16 @@ class Dispatcher:
             await self._signal_unknown(row)
 
     async def restart(self, order: Startable) -> bool:
-        """Start an open order from its stored value; False when the engine has it."""
+        """Start an open order from its stored value; False when the engine has it, and it runs.
+
+        One that somebody terminated, or that failed, is started again: its order is open, whatever became of the run.
+        """
         try:
-            await self._start(order, conflict=WorkflowIDConflictPolicy.FAIL)
+            await self._start(
+                order,
+                conflict=WorkflowIDConflictPolicy.FAIL,
+                reuse=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            )
         except WorkflowAlreadyStartedError:
             return False
         return True
@@ -95,7 +102,11 @@ class Dispatcher:
         return found
 
     async def _start(
-        self, stored: Startable, *, conflict: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.USE_EXISTING
+        self,
+        stored: Startable,
+        *,
+        conflict: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.USE_EXISTING,
+        reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.REJECT_DUPLICATE,
     ) -> None:
         order = _ORDER.validate_python(stored.snapshot)
         try:
@@ -104,7 +115,7 @@ class Dispatcher:
                 OrderInput(order=order, continue_after=self._continue_after),
                 id=names.order_workflow_id(order.order_id),
                 task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=reuse,
                 id_conflict_policy=conflict,
                 search_attributes=cards.attributes_at_start(order),
                 static_summary=f"order {order.channel.value}/{order.source}, {len(order.lines)} lines",

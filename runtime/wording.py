@@ -1,6 +1,6 @@
 """How money and days are written for customers, and the templates' environment; which words are said is in the templates."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import jinja2
 from babel import Locale, UnknownLocaleError
 from babel.core import get_global
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from babel.numbers import format_currency
 
 from domain.currencies import EXPONENTS
@@ -38,7 +38,12 @@ def money(amount_minor: int, currency: str, locale: Locale) -> str:
 
 def day(at: datetime, locale: Locale, country: str) -> str:
     """The day of *at* where the parcel goes."""
-    return format_date(at.astimezone(zone_of(country)).date(), format="long", locale=locale)
+    return calendar_day(at.astimezone(zone_of(country)).date(), locale)
+
+
+def calendar_day(on: date, locale: Locale) -> str:
+    """The day *on*, written out."""
+    return format_date(on, format="long", locale=locale)
 
 
 def moment(at: datetime, locale: Locale, country: str) -> str:
@@ -46,6 +51,13 @@ def moment(at: datetime, locale: Locale, country: str) -> str:
     there = at.astimezone(zone_of(country))
     time = format_time(there, format="short", tzinfo=zone_of(country), locale=locale)
     return f"{format_date(there.date(), format='medium', locale=locale)} {time} {there:%Z}"
+
+
+def hour(at: datetime, locale: Locale, country: str) -> str:
+    """Day and time of *at* where the parcel goes, short: for lists of what happened lately."""
+    zone = zone_of(country)
+    time = format_time(at.astimezone(zone), format="short", tzinfo=zone, locale=locale)
+    return f"{format_skeleton('MMMd', at, tzinfo=zone, locale=locale)} {time}"
 
 
 @cache

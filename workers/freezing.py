@@ -14,6 +14,7 @@ from db.publishing import Wanted
 from db.reading import fulfillments, orders
 from db.webhooks import deliveries
 from db.webhooks.deliveries import Delivery, NewDelivery
+from runtime import tracking_links
 from runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -85,7 +86,7 @@ class Freezer:
             order_id,
             temporal_ui_url=self._settings.temporal_ui_url,
             temporal_namespace=self._settings.temporal_namespace,
-        )
+        ) | {"tracking_page": tracking_links.path_of(order_id, self._settings)}
         return views.order_view(stored, links=links)
 
 

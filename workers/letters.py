@@ -97,6 +97,7 @@ def _facts(content: Content, to: Addressee, locale: Locale) -> dict[str, Any]:
         "numbers": ", ".join(parcel.tracking_number for parcel in content.parcels if parcel.tracking_number),
         "reason": content.reason,
         "holds_money": content.holds_money,
+        "waits_for_stock": content.waits_for_stock,
         "has_page": to.page_url is not None,
     }
 

@@ -77,8 +77,8 @@ class NoticeRelay(Relay):
         if not self._providers:
             return False
         passed, queued = await self._read()
-        claimed = await self._send_due(soon=queued > 0)
-        return passed == MOST_EVENTS or claimed == MOST_NOTICES
+        more = await self._send_due(soon=queued > 0)
+        return passed == MOST_EVENTS or more
 
     async def _begin(self) -> None:
         if self._providers:
@@ -97,20 +97,21 @@ class NoticeRelay(Relay):
                 await notices.queue(session, called)
         return passed, len(called)
 
-    async def _send_due(self, *, soon: bool) -> int:
+    async def _send_due(self, *, soon: bool) -> bool:
+        """Send what is due, if there may be any; whether there may be more at once."""
         now = asyncio.get_running_loop().time()
         if not soon and now < self._claim_at:
-            return 0
+            return False
         async with self._single() as session:
             due = await notices.claim(session, limit=MOST_NOTICES, lease=LEASE)
-        # A full batch, or one of an order's several: there may be more at once.
-        self._claim_at = now if due else now + LOOK_EVERY
+        more = len(due) == MOST_NOTICES or any(notice.followed for notice in due)
+        self._claim_at = now if more else now + LOOK_EVERY
         if due:
             ready = await self._write(due)
             ended = await asyncio.gather(*(self._send(written) for written in ready), return_exceptions=True)
             for failure in filter(None, ended):
                 raise failure  # The database went away: what was sent and could not be settled goes again, with its key.
-        return len(due)
+        return more
 
     async def _write(self, due: Sequence[DueNotice]) -> list[Written]:
         """The letters of *due*, kept before anything is sent; what has nothing to tell any more is dropped."""

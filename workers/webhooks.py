@@ -1,10 +1,12 @@
 """Webhooks outward: signed, in order per order, each endpoint by itself, until they are taken or given up."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 from standardwebhooks import Webhook
 
 from db.session import Sessions
@@ -46,6 +48,8 @@ class WebhookRelay(Relay):
             for task in self._sending:
                 task.cancel()
             await asyncio.gather(*self._sending, return_exceptions=True)
+            with contextlib.suppress(DBAPIError, OSError, TimeoutError):
+                await self._note()
 
     async def work(self) -> bool:
         """Note what became of earlier attempts, then begin those that are due."""

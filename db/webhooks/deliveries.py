@@ -192,7 +192,7 @@ async def failed(
     row = found.one_or_none()
     if row is None:  # The endpoint was deleted meanwhile.
         return None
-    delivery, endpoint, now = row.tuple()
+    delivery, endpoint, now = row
     delivery.attempts += 1
     delivery.leased_until, delivery.last_attempt_at = None, now
     delivery.last_status, delivery.last_error = status, error[:_LONGEST_ERROR] if error else None

@@ -68,7 +68,11 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fulfillment:
-    """The part of the order that one location serves."""
+    """The part of the order that one location serves.
+
+    One that serves units which another could not continues *after* that one on the money's scale. *sourced_again* counts how
+    often units of this one were looked for elsewhere.
+    """
 
     fulfillment_id: str
     location_id: str
@@ -77,6 +81,8 @@ class Fulfillment:
     accepted_at: datetime | None = None
     picked_at: datetime | None = None
     refused: bool = False
+    after: str | None = None
+    sourced_again: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,7 @@ class Parcel:
     sending_back: bool = False
     collect_minor: int = 0
     collected_minor: int | None = None
+    collection_written_off: bool = False
     has_proof: bool = False
 
 

@@ -31,6 +31,8 @@ def order_state(order: Order) -> OrderState:
         return OrderState.DELIVERED if arrived else OrderState.UNDELIVERABLE
     if stages - {Stage.OPEN, Stage.BACKORDERED, Stage.RESERVED, Stage.CANCELLED}:
         return OrderState.FULFILLING if stages & units.WAITING else OrderState.SHIPPED
+    if any(fulfillment.released_at is not None for fulfillment in order.fulfillments):
+        return OrderState.CONFIRMED  # Every warehouse refused it, and it is sourced again.
     if stages <= {Stage.RESERVED, Stage.BACKORDERED, Stage.CANCELLED} and all_authorized(order):
         return OrderState.CONFIRMED
     return OrderState.RECEIVED
@@ -66,10 +68,10 @@ def _is_at_rest(authorization: Authorization) -> bool:
 
 
 def collection_owed(order: Order, parcel: Parcel) -> bool:
-    """Whether the carrier delivered *parcel* and has not said that it took the money at the door."""
+    """Whether the carrier delivered *parcel* and has not said that it took all the money at the door."""
     return (
-        parcel.collect_minor > 0
-        and parcel.collected_minor is None
+        parcel.collect_minor > (parcel.collected_minor or 0)
+        and not parcel.collection_written_off
         and units.count(order.portions, {Stage.DELIVERED}, parcel_id=parcel.parcel_id) > 0
     )
 

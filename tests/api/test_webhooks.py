@@ -127,6 +127,7 @@ async def told(api: Api, database_url: str) -> AsyncIterator[Told]:
         publisher = Publisher(api.sessions, queue=freezer.queue, published=relay.wake)
         running = asyncio.create_task(relay.run())
         yield Told(api=api, clients=clients, receiver=receiver, publisher=publisher, relay=relay)
+        assert not running.done(), "the relay ended by itself"
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await publisher.lose()

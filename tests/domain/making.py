@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain import names
+from domain.commands import LineUnits
 from domain.messages import (
     Allocation,
     CarrierFact,
@@ -119,8 +120,12 @@ def decision(kind: str, subject: str) -> Decision:
 def done(
     order: Order, step: Step, *, parts: Sequence[Part] | None = None, expires_at: datetime = NOW + timedelta(days=7)
 ) -> Message:
-    """The result of *step* when all goes well."""
+    """The result of *step* when all goes well; what one location lacks, no other has."""
     match step:
+        case ReserveStock(instead_of=str()):
+            short = tuple(LineUnits(line_id=line.line_id, quantity=line.quantity) for line in step.lines)
+            nowhere = decision("sourcing", order.order_id)
+            return StockReserved(step_key=step.key, fulfillments=(), decision=nowhere, short=short)
         case ReserveStock():
             return reserved(order, step, parts)
         case AuthorizePayment():

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from domain import attention, vocabulary
+from domain import attention, risk, vocabulary
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text()
 SETS = [
     *(kind for kind in vars(vocabulary).values() if isinstance(kind, type) and issubclass(kind, StrEnum)),
     attention.AttentionCode,
+    risk.RiskRule,
 ]
 
 

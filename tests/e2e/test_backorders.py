@@ -133,3 +133,49 @@ async def test_stock_that_is_given_back_goes_to_the_queue_first(hands: Shop):
     view = await hands.until_state(waiting, "fulfilling")
     await Hand(hands, view).deliver_all()
     await hands.until_over([waiting, holder["order_id"]])
+
+
+async def test_what_one_warehouse_lacks_another_serves_and_the_rest_is_cancelled(hands: Shop):
+    sku = await hands.product({"LEEDS": 5, "BRISTOL": 2})
+    order = await hands.order(bodies.order([bodies.line(sku, 5, 500)]))
+    view = await hands.until_state(order["order_id"], "fulfilling")
+    assert [one["location_id"] for one in view["fulfillments"]] == ["LEEDS"]
+    leeds = Hand(hands, view)
+    await leeds.report("picked", lines=[{"line_id": "1", "quantity": 2}])
+    await leeds.report("short_picked", lines=[{"line_id": "1", "missing": 3, "reason": "mismatch"}])
+
+    view = await hands.until(order["order_id"], lambda v: len(v["fulfillments"]) == 2, "sourced again")
+    assert (view["fulfillments"][1]["location_id"], bucket(view, "cancelled")) == ("BRISTOL", 1)
+    view = await hands.until(order["order_id"], lambda v: bucket(v, "reserved") == 0, "released")
+    leeds.lines = [{"line_id": "1", "quantity": 2}]
+    await leeds.pack()
+    bristol = Hand(hands, view, place=1)
+    await bristol.pick()
+    await bristol.pack()
+    for hand, parcel in zip((leeds, bristol), await leeds.labelled(2), strict=True):
+        await hand.hand_over()
+        await hand.track("delivered", parcel)
+    end = (await hands.until_over([order["order_id"]]))[order["order_id"]]
+
+    assert (end["state"], end["amounts"]["captured_minor"], end["amounts"]["total_minor"]) == ("delivered", 2000, 2000)
+    assert await hands.stock(sku) == {"on_hand": 0, "reserved": 0, "unavailable": 0, "available": 0}
+    assert (await hands.stock(sku, "BRISTOL"))["on_hand"] == 0
+
+
+async def test_an_order_that_every_warehouse_refuses_is_confirmed_again_and_then_cancelled(hands: Shop):
+    sku = await hands.product({"LEEDS": 2, "BRISTOL": 2})
+    order = await hands.order(bodies.order([bodies.line(sku, 2, 500)]))
+    for place in range(2):
+        view = await hands.until(
+            order["order_id"],
+            lambda v, place=place: len(v["fulfillments"]) > place and v["fulfillments"][place]["released_at"],
+            "released",
+        )
+        await Hand(hands, view, place=place).report("refused", reason="capacity")
+    end = (await hands.until_over([order["order_id"]]))[order["order_id"]]
+
+    assert (end["state"], end["outcome"]["reason"]) == ("cancelled", "inventory")
+    kinds = await hands.kinds(order["order_id"])
+    assert kinds.count("order.confirmed") == 3  # At first, and each time that it is looked for elsewhere.
+    assert kinds.count("payment.voided") == 2
+    assert (await hands.stock(sku))["available"] == (await hands.stock(sku, "BRISTOL"))["available"] == 2

@@ -1,7 +1,7 @@
 """One order that is written as the worker writes it and published as the publisher does; no engine takes part."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import httpx
@@ -70,7 +70,8 @@ class Desk:
     async def finish_steps(self) -> None:
         """Answer every open step well until none is left."""
         while next_steps(self.order):
-            await self.send(making.done(self.order, self.step()))
+            expires_at = datetime.now(UTC) + timedelta(days=7)
+            await self.send(making.done(self.order, self.step(), expires_at=expires_at))
 
     async def confirm(self) -> None:
         """Reserved, authorized, released to the warehouse."""

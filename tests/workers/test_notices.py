@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 
 from db import notices
 from db.session import Sessions
-from domain.messages import PaymentActionRequired, PaymentDeclined
+from domain.messages import PaymentActionRequired, PaymentDeclined, PaymentFact
 from domain.notices import MOST_ATTEMPTS, NoticeChannel
 from domain.orders import Order
 from domain.steps import AuthorizePayment
@@ -69,8 +69,9 @@ async def run(sessions: Sessions, providers: Providers) -> NoticeRelay:
 
 
 async def waiting(sessions: Sessions) -> bool:
-    """Whether a notice is due."""
-    return bool(await rows(sessions, "SELECT 1 AS due FROM notices WHERE state = 'queued' AND due_at <= now()"))
+    """Whether a notice is due that none of its order waits before."""
+    first = "SELECT DISTINCT ON (order_id) due_at FROM notices WHERE state = 'queued' ORDER BY order_id, sequence"
+    return bool(await rows(sessions, f"SELECT due_at FROM ({first}) AS n WHERE due_at <= now()"))
 
 
 async def make_due(sessions: Sessions, desk: Desk) -> None:
@@ -219,8 +220,8 @@ def _action(step: AuthorizePayment) -> PaymentActionRequired:
     )
 
 
-def _failed(authorization_id: str) -> Any:
-    return making.PaymentFact(
+def _failed(authorization_id: str) -> PaymentFact:
+    return PaymentFact(
         id=f"payment:stripe/{authorization_id}",
         authorization_id=authorization_id,
         outcome="failed",
@@ -248,7 +249,7 @@ async def test_a_crash_between_sending_and_settling_repeats_the_key_and_the_cust
     [mail] = by_mail.mails(world)
     [message] = by_text.texts(world)
     assert (mail["copies"], message["copies"]) == (2, 1)
-    assert message["key"] == f"ntc_{by_text.order.order_id.removeprefix('ord_')}_5_sms"
+    assert message["key"] == f"ntc_{by_text.order.order_id.removeprefix('ord_')}_4_sms"
     for desk in desks:
         assert [state for _, _, state in await desk.notices()] == ["sent"]
         assert len(await desk.events("notice.sent")) == 1
