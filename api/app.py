@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 from temporalio.client import Client
 
 from api import errors, openapi
@@ -83,7 +84,8 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings, *, sessions: Sessions | None = None, client: Client | None = None) -> FastAPI:
     """The application; what it needs is opened when it is first used, so it also works without its lifespan."""
-    app = FastAPI(
+    # Its documentation page brings its own script and style: a page that loads them from elsewhere is blank offline.
+    app = FastAPIOffline(
         title="Doorstep",
         version="1",
         description="An order, from the basket to the doorstep.",

@@ -1,6 +1,7 @@
 """A warehouse's words as the fact that the order's loop understands; what it means is decided there."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -23,6 +24,7 @@ from domain.intake import Violation
 from domain.messages import LineQuantity, PackedParcel, WarehouseFact
 from domain.vocabulary import WarehouseFactKind
 
+CLOCKS_DIFFER = timedelta(minutes=5)
 _BODIES: dict[WarehouseFactKind, type[FactBody]] = {
     WarehouseFactKind.ACCEPTED: AcceptedBody,
     WarehouseFactKind.REFUSED: RefusedBody,
@@ -58,8 +60,15 @@ def read_fact(raw: bytes) -> FactBody:
     return parse(_BODIES[WarehouseFactKind(str(kind))], raw)
 
 
-def check_fact(body: FactBody, line_ids: frozenset[str]) -> Iterator[Violation]:
-    """Which of its lines are not the fulfillment's, and what it names twice or by halves."""
+def check_occurred_at(occurred_at: datetime, *, now: datetime) -> Iterator[Violation]:
+    """Nothing happens in the future: a clock that is ahead would make every later fact look late."""
+    if occurred_at > now + CLOCKS_DIFFER:
+        yield "occurred_at", "in_the_future: more than five minutes ahead of our clock"
+
+
+def check_fact(body: FactBody, line_ids: frozenset[str], *, now: datetime) -> Iterator[Violation]:
+    """Which of its lines are not the fulfillment's, what it names twice or by halves, and a time that is not yet."""
+    yield from check_occurred_at(body.occurred_at, now=now)
     for field, line_id in _lines_named(body):
         if line_id not in line_ids:
             yield f"{field}.line_id", f"unknown_line: the fulfillment has no line {line_id}"

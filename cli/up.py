@@ -25,7 +25,7 @@ from devstack.stack import Hooks, Stack, StackOptions, start_stack
 from runtime import engine, recovery, settings
 
 DEFAULT_BASE_PORT = 8700
-_WAREHOUSE_EVENTS = ["fulfillment.released"]
+_WAREHOUSE_EVENTS = ["fulfillment.released", "request.sent"]
 _STOREFRONT_EVENTS = ["order.*"]
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -22,6 +22,7 @@ _KEPT_FOR = 30.0
 _MOST_INTERIM = 8
 
 Key = tuple[bool, str, int]
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class NotAnswered(Exception):
@@ -51,14 +52,21 @@ class Outward:
     Args:
         allow_loopback: this machine may be called, and without TLS.
         answer_within: seconds for everything from the name to the last byte of the answer.
-        tls: another context than the system's, for tests.
+        resolve: gives the addresses of a name; the system's resolver unless another is given.
+        tls: the context of TLS connections; the system's trust unless another is given.
     """
 
     def __init__(
-        self, *, allow_loopback: bool, answer_within: float = ANSWER_WITHIN, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        allow_loopback: bool,
+        answer_within: float = ANSWER_WITHIN,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._allow_loopback = allow_loopback
         self._answer_within = answer_within
+        self._resolve = resolve or _ask_system
         self._tls = tls or ssl.create_default_context()
         self._kept: dict[Key, list[_Connection]] = {}
 
@@ -110,10 +118,9 @@ class Outward:
     async def _connect(self, target: Target) -> _Connection:
         """A connection to an address of the target that may be called: to it, not to the name once more."""
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            addresses = await self._resolve(target.host, target.port)
         except socket.gaierror as error:
             raise NotAnswered("name_unknown") from error
-        addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
         if not all(may_be_called(address, allow_loopback=self._allow_loopback) for address in addresses):
             raise NotAnswered("address_refused")
         failure: OSError | None = None
@@ -149,6 +156,11 @@ class Outward:
             return
         used = _Connection(connection.reader, connection.writer, time.monotonic())
         self._kept.setdefault(_key(target), []).append(used)
+
+
+async def _ask_system(host: str, port: int) -> Sequence[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 
 def _key(target: Target) -> Key:

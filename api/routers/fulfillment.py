@@ -110,7 +110,7 @@ async def report(request: Request, call: Warehouse, fulfillment_id: PathName) ->
         found = await inbox.find_released(session, fulfillment_id)
         if found is None:
             raise NotFound("there is no such fulfillment")
-        if errors := list(check_fact(body, found.line_ids)):
+        if errors := list(check_fact(body, found.line_ids, now=call.context.now())):
             raise Invalid(errors)
         source = names.warehouse_source(found.location_id)
         fact = to_fact(body, fact_id=names.fact_id(source, body.event_id), fulfillment_id=fulfillment_id)

@@ -10,6 +10,7 @@ from api.answers import json_response
 from api.body import CARRIER_LIMIT, parse, read_raw, require_json
 from api.carrier_facts import keep_tracking, read_pictures
 from api.context import Context
+from api.facts import check_occurred_at
 from api.openapi import READ_ONE, SIGNED, takes
 from api.schemas.carriers import TrackingBody
 from api.schemas.fields import PathName
@@ -18,7 +19,7 @@ from api.security import Call, needs
 from api.signatures import require_standard
 from db.reading import parcels
 from db.reading.parcels import StoredParcel, StoredProof
-from domain.errors import NotFound
+from domain.errors import Invalid, NotFound
 from domain.vocabulary import Scope, TrackingStatus
 
 router = APIRouter(tags=["shipping"])
@@ -49,6 +50,8 @@ async def report_tracking(request: Request, carrier: PathName) -> Response:
     require_standard(raw, request.headers, known.secret)
     require_json(request)
     body = parse(TrackingBody, raw)
+    if errors := list(check_occurred_at(body.occurred_at, now=context.now())):
+        raise Invalid(errors)
     pictures = read_pictures(body.proof)
     return json_response({"duplicate": not await keep_tracking(context, carrier, body, pictures)}, status=202)
 

@@ -15,6 +15,7 @@ from devstack.world.carriers.tracking import Tracking
 from devstack.world.config import WorldConfig
 from devstack.world.control import Control
 from devstack.world.deliveries import Deliveries
+from devstack.world.floor.requests import Requests
 from devstack.world.floor.story import Floor
 from devstack.world.floor.webhook import FloorWebhook
 from devstack.world.ledger import Ledger
@@ -71,7 +72,17 @@ class World:
             scenarios=scenarios,
             label_bought=floor.label_bought,
         ).add_to(self.app)
-        FloorWebhook(store=self.store, ledger=self.ledger, control=self.control, floor=floor).add_to(self.app)
+        requests = Requests(
+            store=self.store,
+            config=config,
+            control=self.control,
+            deliveries=self.deliveries,
+            outbound=self.outbound,
+            scenarios=scenarios,
+        )
+        FloorWebhook(store=self.store, ledger=self.ledger, control=self.control, floor=floor, requests=requests).add_to(
+            self.app
+        )
         MessageRoutes(
             store=self.store, control=self.control, mailbox=mailbox, token=config.message_gateway_token
         ).add_to(self.app)

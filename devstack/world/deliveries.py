@@ -85,6 +85,31 @@ class Deliveries:
             due_at = min(job.due_at, time.time() + delay)
             self._wait(replace(job, due_at=due_at, body=job.body | changes))
 
+    def waiting(self, id: str) -> Job | None:
+        """The job of that id, if it waits for its time; None while it runs, and when there is none."""
+        return self._waiting.get(id, (None, None))[0]
+
+    def is_open(self, id: str) -> bool:
+        """Whether there is a job of that id that is not finished."""
+        return self._store.db.execute("SELECT 1 FROM jobs WHERE id = ?", (id,)).fetchone() is not None
+
+    def change(self, job: Job) -> None:
+        """The job of that id, which waits, is *job* from now on."""
+        self._stop_waiting(job.id)
+        with self._store.transaction():
+            self.plan(job)
+
+    def drop(self, id: str) -> None:
+        """The job of that id, which waits, is not done any more."""
+        self._stop_waiting(id)
+        with self._store.transaction():
+            self._store.db.execute("DELETE FROM jobs WHERE id = ?", (id,))
+
+    def _stop_waiting(self, id: str) -> None:
+        _, timer = self._waiting.pop(id, (None, None))
+        if timer is not None:
+            timer.cancel()
+
     def _wait(self, job: Job) -> None:
         if self._stopped:
             return

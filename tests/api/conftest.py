@@ -81,6 +81,7 @@ def settings_for(database_url: str) -> Settings:
         temporal_address="127.0.0.1:9",
         temporal_ui_url="http://127.0.0.1:8233",
         stripe_webhook_secret=STRIPE_SECRET,
+        tracking_secrets=("tracking-secret", "an-older-one"),
         carriers={"swift": CarrierSettings(url="http://127.0.0.1:9", secret=CARRIER_SECRET)},
     )
 

@@ -350,8 +350,10 @@ async def test_fifteen_failures_in_a_row_disable_and_enabling_goes_on(told: Told
 
 async def test_a_success_between_failures_begins_the_count_anew(told: Told) -> None:
     endpoint = await told.endpoint("order.*")
-    for answers, failures in ((500, 1), (204, 0), (500, 1)):
-        told.receiver.answer = lambda _, status=answers: status
+    answers: list[int] = []
+    told.receiver.answer = lambda _: answers[-1]
+    for status, failures in ((500, 1), (204, 0), (500, 1)):
+        answers.append(status)
         await told.order()
         await told.publish()
 

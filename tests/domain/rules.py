@@ -5,8 +5,9 @@ from datetime import datetime
 
 from domain import payments, units
 from domain.attention import AttentionCode
+from domain.commands import Command
 from domain.life import Applied, apply
-from domain.messages import CarrierFact, DueReached, Message, PaymentFact, WarehouseFact
+from domain.messages import CarrierFact, DueReached, Message, PaymentFact, StockServed, WarehouseFact
 from domain.orders import PROVIDER_METHODS, Order, closed, order_state, parcel_state
 from domain.orders import quantities as buckets
 from domain.steps import next_steps
@@ -103,7 +104,7 @@ def check_message(before: Order, message: Message, applied: Applied, now: dateti
         assert after.version == before.version + 1
     again = apply(after, message, now)
     assert again.order is after, "a repeated message changed the order"
-    if not isinstance(message, WarehouseFact | CarrierFact | PaymentFact | DueReached):
+    if not isinstance(message, WarehouseFact | CarrierFact | PaymentFact | StockServed | DueReached | Command):
         assert message.step_key not in next_steps(after), "a result left its own step to be done again"
     if isinstance(message, DueReached):
         due = next_due(after)

@@ -1,6 +1,7 @@
 """Orders that wait for stock: served in the order of their promise, exactly, and never overtaken."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.fixtures import bodies
@@ -25,6 +26,16 @@ async def receive(shop: Shop, sku: str, quantity: int, location_id: str = "LEEDS
 def bucket(view: View, name: str) -> int:
     count: int = view["lines"][0]["quantities"][name]
     return count
+
+
+def released_at(place: int) -> Callable[[View], bool]:
+    """Whether an order has a fulfillment of that place, and it was released."""
+
+    def true_of(view: View) -> bool:
+        found = view["fulfillments"][place : place + 1]
+        return bool(found) and found[0]["released_at"] is not None
+
+    return true_of
 
 
 async def queue_of(shop: Shop, sku: str, count: int) -> list[str]:
@@ -95,8 +106,8 @@ async def test_last_units_go_to_the_queue_in_turn_while_others_cancel_and_many_a
         assert answer.status_code in {200, 202}, answer.text
 
     newcomers = [hands.order(bodies.order([bodies.line(sku, 1)])) for _ in range(NEWCOMERS)]
-    results = await asyncio.gather(receive(hands, sku, UNITS), cancel(), *newcomers)
-    late = [order["order_id"] for order in results[2:]]
+    arrived, *_ = await asyncio.gather(asyncio.gather(*newcomers), receive(hands, sku, UNITS), cancel())
+    late = [order["order_id"] for order in arrived]
 
     ends = await hands.until_over(late, within=90)
     assert {view["state"] for view in ends.values()} == {"rejected"}
@@ -166,11 +177,7 @@ async def test_an_order_that_every_warehouse_refuses_is_confirmed_again_and_then
     sku = await hands.product({"LEEDS": 2, "BRISTOL": 2})
     order = await hands.order(bodies.order([bodies.line(sku, 2, 500)]))
     for place in range(2):
-        view = await hands.until(
-            order["order_id"],
-            lambda v, place=place: len(v["fulfillments"]) > place and v["fulfillments"][place]["released_at"],
-            "released",
-        )
+        view = await hands.until(order["order_id"], released_at(place), "released")
         await Hand(hands, view, place=place).report("refused", reason="capacity")
     end = (await hands.until_over([order["order_id"]]))[order["order_id"]]
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.fixtures import bodies
 from tests.fixtures.shop import TERMINAL, Shop
+from tests.fixtures.stack import SPEED
 
 
 def quantities(view: Mapping[str, Any], line: int = 0) -> dict[str, int]:
@@ -351,3 +352,21 @@ async def test_a_capture_that_is_refused_after_the_goods_left_is_a_case_for_paym
     [case] = view["attention"]
     assert (case["code"], case["owner"]) == ("capture_failed", "payments")
     assert view["state"] not in TERMINAL
+
+
+@pytest.mark.parametrize(
+    ("scenario", "state", "decided"),
+    [(None, "cancelled", "done"), ("requests_refused", "delivered", "refused")],
+)
+async def test_a_warehouse_answers_what_it_is_asked(shop: Shop, scenario: str | None, state: str, decided: str):
+    await shop.turn(speed=1.0)  # Slow enough to be asked in time.
+    order = await shop.order(bodies.order([bodies.line(await shop.product(3), 2)], scenario=scenario))
+    await shop.until_state(order["order_id"], "fulfilling")
+    answer = await shop.call(
+        "POST", f"/v1/orders/{order['order_id']}/cancel", role="storefront", body={"reason": "customer"}
+    )
+    await shop.turn(speed=SPEED)
+
+    assert answer.status_code == 202, answer.text
+    view = (await shop.until_over([order["order_id"]]))[order["order_id"]]
+    assert (view["state"], view["cancellations"][0]["state"]) == (state, decided)

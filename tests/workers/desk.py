@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from contracts import names
 from db import projection, publishing
-from db.session import Sessions
+from db.session import Sessions, autocommit
 from domain.messages import Message
 from domain.orders import Order
 from domain.steps import Step, next_steps
@@ -47,6 +47,12 @@ class Desk:
             )
         return desk
 
+    @classmethod
+    async def take_over(cls, sessions: Sessions, order_id: str) -> Self:
+        """An order that the API has taken, as it stands."""
+        [row] = await rows(sessions, "SELECT snapshot FROM orders WHERE order_id = :id", id=order_id)
+        return cls(sessions, ORDER.validate_python(row["snapshot"]))
+
     async def send(self, *messages: Message) -> None:
         """Apply and write *messages*, one move each, and publish their events."""
         for message in messages:
@@ -58,9 +64,8 @@ class Desk:
 
     async def publish(self) -> None:
         """Stamp every event that is committed."""
-        engine = self._sessions.kw["bind"]
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            while await publishing.stamp(connection, limit=1000):
+        async with autocommit(self._sessions)() as session:
+            while await publishing.stamp(session, limit=1000):
                 continue
 
     def step(self) -> Step:

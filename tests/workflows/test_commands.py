@@ -32,7 +32,7 @@ from tests.workflows.shop import Shop
 MOST_EVENTS_OF_A_CANCELLATION = 28
 # Eleven a command: docs/decisions/0008 says why the twenty of the design cannot be had.
 MOST_EVENTS_OF_A_HOLD_AND_ITS_RELEASE = 22
-BY = {"actor": ActorKind.SUPPORT, "actor_id": "ada"}
+BY: dict[str, Any] = {"actor": ActorKind.SUPPORT, "actor_id": "ada"}
 UPDATES = {
     CancelOrder: names.CANCEL_ORDER,
     PlaceHold: names.PLACE_HOLD,
@@ -43,9 +43,10 @@ UPDATES = {
 
 async def ask(shop: Shop, command: Command) -> CommandOutcome:
     """The outcome of *command*, sent as the API sends it."""
-    return await shop.handle.execute_update(
+    outcome: CommandOutcome = await shop.handle.execute_update(
         UPDATES[type(command)], command, id=command.id, result_type=CommandOutcome, rpc_timeout=timedelta(seconds=20)
     )
+    return outcome
 
 
 def cancelling(**more: Any) -> CancelOrder:
@@ -108,8 +109,8 @@ async def test_a_part_is_cancelled_before_the_release_and_the_rest_goes_on(shop:
         await ask(shop, ReleaseHold(id="h-2", hold_id=(await shop.order()).holds[0].hold_id, **BY))
         await shop.until(lambda order: order.fulfillments[0].released_at, "released")
         lines = [{"line_id": "1", "quantity": 4}, {"line_id": "2", "quantity": 2}]
-        for kind, fact in (("picked", {"lines": lines}), ("packed", {})):
-            await shop.warehouse(kind, **fact)
+        await shop.warehouse("picked", lines=lines)
+        await shop.warehouse("packed")
         await shop.until(lambda order: order.parcels and order.parcels[0].tracking_number, "labelled")
         await shop.deliver()
         end = await shop.handle.result()

@@ -29,6 +29,8 @@ LONGEST_POLL_SECONDS = 60.0
 POLL_GROWTH = 3.0
 LABEL_LEAD_SECONDS = 0.1
 WORKER = "p-1"
+# A story that was asked to stop looks again then, unless it is told to go on.
+HELD_SECONDS = 3600.0
 OVER = frozenset(("cancelled", "refused", "handed_over", "delivered", "undeliverable"))
 LABELLED = frozenset(("labelled", "handed_over", "delivered"))
 OWN_CARRIER = "swift"
@@ -81,6 +83,8 @@ class Floor:
         """The next step of a story; one that our API refuses ends there."""
         if self._outbound is None:
             return None
+        if job.body.get("held"):
+            return job.then(HELD_SECONDS)
         try:
             if "facts" not in job.body:
                 return await self._open(job)

@@ -9,21 +9,24 @@ from starlette.responses import Response
 
 from devstack.world.answers import json_response
 from devstack.world.control import Control
+from devstack.world.floor.requests import Requests
 from devstack.world.floor.story import Floor
 from devstack.world.ledger import Ledger
 from devstack.world.store import Store
 
 RELEASED = "fulfillment.released"
+REQUEST = "request.sent"
 
 
 class FloorWebhook:
     """`POST /warehouse/webhook`."""
 
-    def __init__(self, *, store: Store, ledger: Ledger, control: Control, floor: Floor) -> None:
+    def __init__(self, *, store: Store, ledger: Ledger, control: Control, floor: Floor, requests: Requests) -> None:
         self._store = store
         self._ledger = ledger
         self._control = control
         self._floor = floor
+        self._requests = requests
 
     def add_to(self, app: FastAPI) -> None:
         """The route is part of *app*."""
@@ -37,11 +40,15 @@ class FloorWebhook:
             message = Webhook(self._control.webhook_secret).verify(await request.body(), dict(request.headers))
         except (WebhookVerificationError, ValueError):
             return json_response(401, {"code": "bad_signature", "message": "The signature does not fit."})
-        if not isinstance(message, dict) or message.get("type") != RELEASED:
+        if not isinstance(message, dict) or message.get("type") not in {RELEASED, REQUEST}:
             return Response(status_code=204)
         view = (message.get("data") or {}).get("fulfillment")
         if not isinstance(view, dict) or not {"fulfillment_id", "order_id", "lines"} <= view.keys():
             return json_response(422, {"code": "invalid_request", "message": "data.fulfillment is missing"})
+        if message["type"] == REQUEST:
+            with self._store.transaction():
+                self._requests.hear(view["order_id"], message["data"]["event"]["data"])
+            return Response(status_code=204)
         self._take(request.headers["webhook-id"], view)
         return Response(status_code=204)
 
