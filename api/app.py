@@ -26,7 +26,7 @@ from api.routers import (
 )
 from api.routers.payments import StripeEvent
 from api.schemas.carriers import TrackingBody
-from api.schemas.commands import CancelBody, HoldBody, NoteBody, ReleaseBody, ResolveBody
+from api.schemas.commands import CancelBody, HoldBody, NewPaymentBody, NoteBody, ReleaseBody, ResolveBody
 from api.schemas.inventory import AdjustmentBody, CountBody, LocationBody, ProductBody, ReceiptBody
 from api.schemas.orders import AddressBody, OrderBody
 from api.schemas.policy import PolicyBody
@@ -56,6 +56,7 @@ BODIES = (
     ReleaseBody,
     AddressBody,
     ResolveBody,
+    NewPaymentBody,
     NoteBody,
     *FACT_BODIES,
     TrackingBody,

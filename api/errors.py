@@ -39,6 +39,8 @@ STATUSES: Mapping[str, int] = {
     "already_packed": 409,
     "cancel_pending": 409,
     "awaits_payment": 409,
+    "not_awaiting_payment": 409,
+    "method_not_possible": 409,
     "other_country": 409,
     "order_closed": 409,
     "fix_not_allowed": 409,

@@ -12,12 +12,14 @@ CANCEL_ORDER = "cancel_order"
 PLACE_HOLD = "place_hold"
 RELEASE_HOLD = "release_hold"
 CHANGE_ADDRESS = "change_address"
+ADD_PAYMENT = "add_payment"
 RESOLVE_CASE = "resolve_case"
 UPDATES = {
     "CancelOrder": CANCEL_ORDER,
     "PlaceHold": PLACE_HOLD,
     "ReleaseHold": RELEASE_HOLD,
     "ChangeAddress": CHANGE_ADDRESS,
+    "AddPayment": ADD_PAYMENT,
     "ResolveCase": RESOLVE_CASE,
 }
 """The update that takes each kind of command."""

@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import BigInteger, DateTime, bindparam, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from contracts import names
+from db.models import PaymentToken
 from db.notes import Note
 from domain.change import Event
 from domain.orders import Order, order_state
@@ -291,3 +293,18 @@ async def revise_address(
         },
     )
     return int(found.scalars().first() or 0)
+
+
+async def keep_token(session: AsyncSession, order_id: str, token: Token) -> None:
+    """Keep what the provider needs for a later payment of the order; once."""
+    await session.execute(
+        insert(PaymentToken)
+        .values(
+            payment_id=token.payment_id,
+            order_id=order_id,
+            method=token.method,
+            token=token.token,
+            reference=token.reference,
+        )
+        .on_conflict_do_nothing()
+    )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from domain.vocabulary import ActorKind, CancelReason, Fix, HoldDecision, HoldReason
+from domain.vocabulary import ActorKind, CancelReason, Fix, HoldDecision, HoldReason, PaymentMethod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,17 @@ class ChangeAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddPayment:
+    """Pay by another means what waits for its customer; the token is kept under *payment_id*."""
+
+    id: str
+    actor: ActorKind
+    actor_id: str | None = None
+    payment_id: str
+    method: PaymentMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveCase:
     """Settle an attention case by one of its fixes; the parameters are those that the fix names."""
 
@@ -79,8 +90,8 @@ class ResolveCase:
     note_id: str | None = None
 
 
-Command = CancelOrder | PlaceHold | ReleaseHold | ChangeAddress | ResolveCase
-COMMANDS = (CancelOrder, PlaceHold, ReleaseHold, ChangeAddress, ResolveCase)
+Command = CancelOrder | PlaceHold | ReleaseHold | ChangeAddress | AddPayment | ResolveCase
+COMMANDS = (CancelOrder, PlaceHold, ReleaseHold, ChangeAddress, AddPayment, ResolveCase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

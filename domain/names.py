@@ -10,6 +10,11 @@ def payment_id(order_id: str, number: int) -> str:
     return f"pay_{_tail(order_id)}_{number}"
 
 
+def later_payment_id(order_id: str, word: str) -> str:
+    """A payment that came with a command, named by a *word* of letters and digits that the command alone has."""
+    return f"pay_{_tail(order_id)}_{word}"
+
+
 def fulfillment_id(order_id: str, number: int) -> str:
     """The order's *number*-th fulfillment, from 1."""
     return f"ful_{_tail(order_id)}_{number}"

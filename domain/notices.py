@@ -79,6 +79,13 @@ RULES: Sequence[Rule] = (
     Rule(event=EventKind.FULFILLMENT_SHORT_PICKED, kind=NoticeKind.PART_CANCELLED, gathers=True),
     Rule(event=EventKind.FULFILLMENT_REFUSED, kind=NoticeKind.PART_CANCELLED, gathers=True),
     Rule(event=EventKind.CANCELLATION_DECIDED, kind=NoticeKind.PART_CANCELLED, gathers=True),
+    # The money for one part of the order was refused while others are on their way.
+    Rule(
+        event=EventKind.STOCK_UNRESERVED,
+        kind=NoticeKind.PART_CANCELLED,
+        only=("reason", "payment_declined"),
+        gathers=True,
+    ),
     Rule(event=EventKind.ORDER_CANCELLED, kind=NoticeKind.ORDER_CANCELLED, once_per="order"),
     Rule(event=EventKind.ORDER_REJECTED, kind=NoticeKind.ORDER_CANCELLED, once_per="order"),
     Rule(event=EventKind.FULFILLMENT_HANDED_OVER, kind=NoticeKind.SHIPPED, gathers=True),

@@ -7,6 +7,7 @@ from typing import Any
 from domain.cancelling import cancel, refuse_cancel
 from domain.change import Change
 from domain.commands import (
+    AddPayment,
     CancelOrder,
     ChangeAddress,
     Command,
@@ -25,6 +26,7 @@ from domain.holding import (
     release_hold,
 )
 from domain.orders import Order
+from domain.paying import add_payment, refuse_payment
 from domain.resolving import refuse_fix, resolve
 
 MOST_OUTCOMES = 100
@@ -65,6 +67,7 @@ _REFUSALS: Mapping[type, Callable[[Order, Any], Refused | None]] = {
     PlaceHold: refuse_hold,
     ReleaseHold: refuse_release,
     ChangeAddress: refuse_address,
+    AddPayment: refuse_payment,
     ResolveCase: refuse_fix,
 }
 _COMMANDS: Mapping[type, Callable[[Change, Any], tuple[Subject, IsPending]]] = {
@@ -72,5 +75,6 @@ _COMMANDS: Mapping[type, Callable[[Change, Any], tuple[Subject, IsPending]]] = {
     PlaceHold: _done(place_hold),
     ReleaseHold: _done(release_hold),
     ChangeAddress: _done(change_address),
+    AddPayment: _done(add_payment),
     ResolveCase: _done(resolve),
 }

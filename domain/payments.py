@@ -46,8 +46,9 @@ def payment_ranges(order: Order) -> dict[str, Range]:
     ranges: dict[str, Range] = {}
     start = 0
     for payment in order.payments:
-        ranges[payment.payment_id] = (start, start + payment.amount_minor)
-        start += payment.amount_minor
+        amount = 0 if payment.replaced_by else payment.amount_minor
+        ranges[payment.payment_id] = (start, start + amount)
+        start += amount
     return ranges
 
 
@@ -222,6 +223,8 @@ def captured_by(order: Order, payment: Payment) -> int:
 
 def payment_state(order: Order, payment: Payment) -> PaymentState:
     """How *payment* stands, over all its authorizations."""
+    if payment.replaced_by is not None:
+        return PaymentState.VOIDED
     captured = captured_by(order, payment)
     if payment.method not in PROVIDER_METHODS:
         if order.outcome is not None and order.outcome.state in {OrderState.REJECTED, OrderState.CANCELLED}:

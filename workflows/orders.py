@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.change import LeaveQueue, StockEffect, UndoStep
     from domain.commands import (
         COMMANDS,
+        AddPayment,
         CancelOrder,
         ChangeAddress,
         Command,
@@ -139,6 +140,11 @@ class OrderWorkflow:
         """Ship somewhere else."""
         return await self._applier.settle(command)
 
+    @workflow.update(name=names.ADD_PAYMENT)
+    async def add_payment(self, command: AddPayment) -> CommandOutcome:
+        """Pay by another means what waits for its customer."""
+        return await self._applier.settle(command)
+
     @workflow.update(name=names.RESOLVE_CASE)
     async def resolve_case(self, command: ResolveCase) -> CommandOutcome:
         """Settle an attention case by one of its fixes."""
@@ -158,6 +164,10 @@ class OrderWorkflow:
 
     @change_address.validator
     def _may_change_address(self, command: ChangeAddress) -> None:
+        self._check(command)
+
+    @add_payment.validator
+    def _may_add_payment(self, command: AddPayment) -> None:
         self._check(command)
 
     @resolve_case.validator

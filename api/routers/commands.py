@@ -1,5 +1,6 @@
 """What people ask of a running order: cancel, hold, release, ship elsewhere, settle a case, note something."""
 
+from hashlib import sha256
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -13,14 +14,16 @@ from api.commanding import carry_out, keep_note, note_id_of
 from api.once import claim_of, once
 from api.openapi import CHANGE, takes
 from api.routers.orders import see_order
-from api.schemas.commands import CancelBody, HoldBody, NoteBody, ReleaseBody, ResolveBody
+from api.schemas.commands import CancelBody, HoldBody, NewPaymentBody, NoteBody, ReleaseBody, ResolveBody
 from api.schemas.fields import PathName
 from api.schemas.orders import AddressBody
 from api.schemas.views import NoteView, OrderView
 from api.security import Call, needs
 from db import intake, projection
+from db.intake import Token
 from db.reading import orders
-from domain.commands import CancelOrder, ChangeAddress, LineUnits, PlaceHold, ReleaseHold, ResolveCase
+from domain import names as part_names
+from domain.commands import AddPayment, CancelOrder, ChangeAddress, LineUnits, PlaceHold, ReleaseHold, ResolveCase
 from domain.errors import Invalid
 from domain.vocabulary import Fix, Scope
 
@@ -147,6 +150,33 @@ async def change_address(
             actor_id=call.actor_id,
             contact_revision=revision,
             country=address.country,
+        )
+
+    return (await carry_out(call, received.raw, order_id, make)).response()
+
+
+@router.post(
+    "/v1/orders/{order_id}/payments",
+    response_model=OrderView,
+    responses=CHANGE,
+    openapi_extra=takes(NewPaymentBody),
+)
+async def add_payment(
+    call: Customer, order_id: PathName, received: Annotated[Received[NewPaymentBody], Depends(body_of(NewPaymentBody))]
+) -> Response:
+    """Pay by another means while the order waits for its customer to pay."""
+    body = received.value
+
+    async def make(session: AsyncSession, command_id: str) -> AddPayment:
+        payment_id = part_names.later_payment_id(order_id, f"c{sha256(command_id.encode()).hexdigest()[:10]}")
+        token = Token(payment_id=payment_id, method=body.method.value, token=body.token, reference=None)
+        await intake.keep_token(session, order_id, token)
+        return AddPayment(
+            id=command_id,
+            actor=call.actor_kind,
+            actor_id=call.actor_id,
+            payment_id=payment_id,
+            method=body.method,
         )
 
     return (await carry_out(call, received.raw, order_id, make)).response()

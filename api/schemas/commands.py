@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.schemas.fields import Body, Name64, Quantity, Text2000
+from api.schemas.fields import Body, Name64, Name200, Quantity, Text2000
 from domain.intake import MOST_LINES
 from domain.resolving import MOST_HOURS
-from domain.vocabulary import CancelReason, Fix, HoldDecision, HoldReason
+from domain.vocabulary import CancelReason, Fix, HoldDecision, HoldReason, PaymentMethod
 
 
 class LineUnitsBody(Body):
@@ -40,6 +40,13 @@ class ReleaseBody(Body):
 
     decision: HoldDecision = HoldDecision.RELEASE
     note: Text2000 | None = None
+
+
+class NewPaymentBody(Body):
+    """Another means of payment; without a token it is paid by a new link."""
+
+    method: PaymentMethod
+    token: Name200 | None = None
 
 
 class NoteBody(Body):

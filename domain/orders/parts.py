@@ -36,11 +36,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One means of payment and the share of the order that it covers; tokens are kept outside."""
+    """One means of payment and the share of the order that it covers; tokens are kept outside.
+
+    One that was *replaced_by* another covers nothing any more.
+    """
 
     payment_id: str
     method: PaymentMethod
     amount_minor: int
+    replaced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,8 @@ def say(kind: NoticeKind, order: Order, told: tuple[Content, ...] = (), **data: 
         ("fulfillment.short_picked", {}, NoticeKind.PART_CANCELLED),
         ("fulfillment.refused", {}, NoticeKind.PART_CANCELLED),
         ("cancellation.decided", {}, NoticeKind.PART_CANCELLED),
+        ("stock.unreserved", {"reason": "payment_declined"}, NoticeKind.PART_CANCELLED),
+        ("stock.unreserved", {"reason": "out_of_stock"}, None),
         ("order.cancelled", {}, NoticeKind.ORDER_CANCELLED),
         ("order.rejected", {}, NoticeKind.ORDER_CANCELLED),
         ("fulfillment.handed_over", {}, NoticeKind.SHIPPED),

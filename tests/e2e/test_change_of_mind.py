@@ -226,3 +226,25 @@ async def test_a_command_that_makes_no_sense_names_the_field_and_the_rule(hands:
     assert [entry["rule"] for entry in too_many.json()["errors"]] == ["too_many"]
     await hand.deliver_all()
     await hands.until_over([order["order_id"]])
+
+
+async def test_another_means_of_payment_takes_the_place_of_the_one_that_is_waited_for(hands: Shop):
+    sku = await hands.product(5)
+    order = await hands.order(bodies.order([bodies.line(sku, 2, 700)], payments=[bodies.card(None)]))
+    order_id = order["order_id"]
+    waiting = await hands.until(order_id, lambda view: view["payments"][0]["action"], "the link to pay by")
+
+    cash = await ask(hands, order_id, "payments", {"method": "cash_on_delivery"})
+    view = await obeyed(hands, order_id, "payments", {"method": "card", "token": "pm_card_visa"}, role="storefront")
+    view = await hands.until_state(order_id, "fulfilling")
+    late = await ask(hands, order_id, "payments", {"method": "card", "token": "pm_card_visa"})
+
+    assert refused(cash) == (409, "method_not_possible")
+    assert refused(late) == (409, "not_awaiting_payment")
+    old, new = view["payments"]
+    assert (old["payment_id"], old["state"], old["action"]) == (waiting["payments"][0]["payment_id"], "voided", None)
+    assert (new["state"], new["amount_minor"], view["holds"]) == ("authorized", 1400, [])
+    await Hand(hands, view).deliver_all()
+    end = (await hands.until_over([order_id]))[order_id]
+    assert (end["state"], end["amounts"]["captured_minor"]) == ("delivered", 1400)
+    assert [entry["amount_minor"] for entry in await hands.ledger(order_id, "capture")] == [1400]

@@ -154,6 +154,8 @@ def goods_leave_only_against_held_money(books: Books) -> Iterator[Finding]:
             if parcel.get("heard_at")
         }
         for authorization in parts(order, "authorizations"):
+            if authorization.get("state") == "voided":
+                continue  # Given up: another one took its place, or nothing was to be taken.
             left = left_at.get(authorization["fulfillment_id"])
             key = f"{order['order_id']}:authorize:{authorization['authorization_id']}:1"
             if left is not None and not (key in held_at and _moment(held_at[key]) <= _moment(left)):

@@ -1,6 +1,7 @@
 """One order that is written as the worker writes it and published as the publisher does; no engine takes part."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -11,9 +12,10 @@ from sqlalchemy import text
 from contracts import names
 from db import projection, publishing
 from db.session import Sessions, autocommit
-from domain.messages import Message
+from domain.commands import LineUnits
+from domain.messages import Decision, Message, StockReserved, StockShort
 from domain.orders import Order
-from domain.steps import Step, next_steps
+from domain.steps import ReserveStock, Step, next_steps
 from tests.db.placing import place, rows, tell
 from tests.domain import making
 from tests.domain.making import Carrier, Warehouse
@@ -89,6 +91,24 @@ class Desk:
         await self.finish_steps()
         await self.send(self.warehouse.hands_over("A"))
         return Carrier(making.tracking_number(self.order.parcels[0].parcel_id), "swift")
+
+    async def miss(self, lines: Mapping[str, int]) -> None:
+        """Units are not found, and no other location has them either."""
+        await self.send(self.warehouse.accepts(), self.warehouse.misses(lines))
+        for step in next_steps(self.order).values():
+            if isinstance(step, ReserveStock):
+                short = tuple(LineUnits(line_id=line_id, quantity=quantity) for line_id, quantity in lines.items())
+                await self.send(
+                    StockReserved(step_key=step.key, fulfillments=(), short=short, decision=self._decision())
+                )
+
+    async def find_nothing(self) -> None:
+        """There is no stock for what is to be reserved."""
+        missing = tuple((line.sku, line.quantity) for line in self.order.lines)
+        await self.send(StockShort(step_key=self.step().key, missing=missing, decision=self._decision()))
+
+    def _decision(self) -> Decision:
+        return making.decision("sourcing", self.order.order_id)
 
     async def notices(self) -> list[tuple[str, str, str]]:
         """(kind, channel, state) of every notice, in order."""

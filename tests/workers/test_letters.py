@@ -37,7 +37,7 @@ CHINESE = replace(ENGLISH, name="王小明", locale="zh-CN", language=Language.C
 
 def of(kind: NoticeKind) -> Content:
     """A notice with everything that its kind can tell."""
-    more: dict[str, Any] = {
+    everything: dict[NoticeKind, dict[str, Any]] = {
         NoticeKind.ORDER_CONFIRMED: {"lines": (("1", 2),), "deliver_by": AT, "total_minor": 202550},
         NoticeKind.ACTION_NEEDED: {"actions": (Action(url=PAY, due_at=AT),)},
         NoticeKind.PROMISE_CHANGED: {"deliver_by": AT},
@@ -47,8 +47,8 @@ def of(kind: NoticeKind) -> Content:
         NoticeKind.DELIVERY_FAILED: {"parcels": (PARCEL,)},
         NoticeKind.DELIVERED: {"parcels": (PARCEL,)},
         NoticeKind.REFUND: {"amount_minor": 500},
-    }[kind]
-    return Content(kind=kind, **more)
+    }
+    return Content(kind=kind, **everything[kind])
 
 
 class Text(HTMLParser):

@@ -395,7 +395,7 @@ async def test_a_refused_order_is_told_as_cancelled(sessions: Sessions, world: W
 async def test_units_that_were_not_found_are_told(sessions: Sessions, world: World, providers: Providers):
     desk = await Desk.open(sessions)
     await desk.confirm()
-    await desk.send(desk.warehouse.accepts(), desk.warehouse.misses({"1": 2}))
+    await desk.miss({"1": 2})
     await run(sessions, providers)
 
     assert _cancelled(desk.order) == {"1": 2}
