@@ -18,6 +18,7 @@ from api.routers import (
     fulfillment,
     insight,
     inventory,
+    notices,
     orders,
     payments,
     shipping,
@@ -47,6 +48,7 @@ ROUTERS = (
     inventory.router,
     catalogue.router,
     webhooks.router,
+    notices.router,
     tracking.router,
 )
 BODIES = (

@@ -10,8 +10,8 @@ from db.reading.orders import StoredOrder
 from db.tracking_page import Progress, ProofOf, Scan
 from domain import units
 from domain.notices import acting, first_name, language_of
-from domain.orders import Parcel, order_state, parcel_state
-from domain.tracking_page import impersonal, may_rate, steps
+from domain.orders import Parcel, parcel_state
+from domain.tracking_page import impersonal, may_rate, shown_state, steps
 from domain.units import Stage
 from domain.vocabulary import ParcelState, TrackingStatus
 
@@ -34,7 +34,7 @@ def tracked_view(tracked: Tracked, *, own: str, now: datetime) -> TrackedOrderVi
     cancelled = units.by_line(order.portions, {Stage.CANCELLED})
     return {
         "order_ref": stored.order_ref,
-        "state": order_state(order),
+        "state": shown_state(order),
         "version": stored.sequence,
         "language": language_of(contact.locale),
         "customer": {"first_name": first_name(contact.name), "town": contact.shipping_address.get("city")},

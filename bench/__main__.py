@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import imports, probe, ratio, report
+from bench import imports, probe, ratio, report, streams
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("import", "ratio")
+PARTS = ("import", "ratio", "streams")
 
 
 def arguments() -> argparse.Namespace:
@@ -23,6 +23,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--orders", type=int, default=ratio.Plan().orders, help="orders in a round of B1 or B2")
     parser.add_argument("--rounds", type=int, default=ratio.Plan().rounds, help="rounds of each of B1 and B2")
     parser.add_argument("--lanes", type=int, default=ratio.Plan().lanes, help="orders at a time in B1 and B2")
+    parser.add_argument("--streams", type=int, default=streams.Plan().streams, help="open streams in streams")
+    parser.add_argument("--rate", type=float, default=streams.Plan().rate, help="orders a second in streams")
     parser.add_argument("--results", type=Path, default=ROOT / "bench" / "results", help="folder for the JSON file")
     found = parser.parse_args()
     if unknown := [part for part in found.parts if part not in PARTS]:
@@ -50,6 +52,10 @@ async def run(wanted: argparse.Namespace) -> bool:
             plan = ratio.Plan(orders=wanted.orders, rounds=wanted.rounds, lanes=wanted.lanes)
             results["ratio"] = await ratio.measure(folder, plan, _say)
             print("\n" + "\n".join(ratio.show(results["ratio"])), flush=True)
+        if "streams" in parts:
+            open_streams = streams.Plan(streams=wanted.streams, rate=wanted.rate)
+            results["streams"] = await streams.measure(folder, open_streams, _say)
+            print("\n" + "\n".join(streams.show(results["streams"])), flush=True)
     file = report.write(wanted.results, datetime.now(UTC), machine, results)
     print(f"\nkept in {file}", flush=True)
     return good

@@ -103,6 +103,27 @@ _BOOK = text(
 ).bindparams(bindparam("at", type_=DateTime(timezone=True)))
 
 
+_FREE = text(
+    "SELECT s.location_id, s.sku FROM stock s JOIN products p USING (sku) JOIN locations l USING (location_id)"
+    " WHERE l.active AND s.on_hand - s.reserved - s.unavailable > p.safety_stock"
+    " AND EXISTS (SELECT 1 FROM backorders b WHERE b.sku = s.sku)"
+    " ORDER BY s.location_id, s.sku LIMIT :limit"
+)
+
+
+async def serve_waiting(session: AsyncSession, *, cause: str, at: datetime, limit: int = 500) -> int:
+    """Promise what is free to orders that wait for it, whatever freed it; answers how many places were looked at.
+
+    A changed safety stock and a location that opens free stock without a movement.
+    """
+    places = [(row.location_id, row.sku) for row in (await session.execute(_FREE, {"limit": limit})).all()]
+    if places:
+        await _lock(session, places)
+        promised = await backorders.serve(session, places, at=at)
+        await book(session, promised, cause=cause, actor="queue", at=at, rows_exist=True)
+    return len(places)
+
+
 def _merge(changes: Sequence[StockChange]) -> list[StockChange]:
     sums: dict[tuple[MovementKind, str, str], int] = {}
     for change in changes:

@@ -76,6 +76,16 @@ SHOWN = frozenset(
 )
 
 
+_ARRIVED = frozenset({Stage.DELIVERED, Stage.RETURNING, Stage.RETURNED})
+
+
+def shown_state(order: Order) -> OrderState:
+    """Where the order stands for its customer: delivered once everything is there, whatever the money still does."""
+    state = order_state(order)
+    live = {portion.stage for portion in order.portions} - units.NOT_LIVE
+    return OrderState.DELIVERED if live and live <= _ARRIVED and state not in TERMINAL else state
+
+
 def steps(order: Order, reached: Mapping[str, datetime]) -> tuple[Step, ...]:
     """The order's way as far as it went and will go; one that ended early ends with that.
 
@@ -85,11 +95,13 @@ def steps(order: Order, reached: Mapping[str, datetime]) -> tuple[Step, ...]:
     """
 
     def at(step: OrderState) -> datetime | None:
+        if step is OrderState.DELIVERED and REACHED_BY[step] not in reached:
+            return max((p.delivered_at for p in order.parcels if p.delivered_at is not None), default=None)
         return reached.get(REACHED_BY[step])
 
-    state = order_state(order)
+    state = shown_state(order)
     if state in TERMINAL and state is not OrderState.DELIVERED:
-        behind = [step for step in _WAY if at(step) is not None]
+        behind = [step for step in _WAY if REACHED_BY[step] in reached]
         return tuple(Step(step=step, state=StepState.DONE, at=at(step)) for step in (*behind, state))
     place = _WAY.index(state)
     return tuple(
@@ -115,7 +127,7 @@ def is_open(closed_at: datetime | None, now: datetime) -> bool:
 
 def may_rate(order: Order) -> bool:
     """Whether something was delivered, so that there is a delivery to speak of."""
-    return units.count(order.portions, {Stage.DELIVERED, Stage.RETURNING, Stage.RETURNED}) > 0
+    return units.count(order.portions, _ARRIVED) > 0
 
 
 _SHORTEST_NAME = 3

@@ -4,14 +4,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from temporalio.service import RPCError
 
-from db import heartbeats, idempotency, outbox, publishing
+from db import heartbeats, idempotency, inventory, outbox, publishing
 from db.outbox import Outgoing
 from db.session import Sessions, autocommit
 from db.webhooks import deliveries
@@ -221,12 +221,15 @@ class Publisher(Relay):
 
 
 class Housekeeper(Relay):
-    """Forgets what need not be kept: stored answers, and webhooks that are over, older than 30 days."""
+    """Forgets what need not be kept, older than 30 days: stored answers, webhooks that are over; serves who waits unseen."""
 
     name = "housekeeping"
 
     async def work(self) -> bool:
-        """Delete a batch."""
+        """Delete a batch; and serve who waits for stock that was freed unseen, between two transactions."""
+        now = datetime.now(UTC)
+        async with self._sessions.begin() as session:
+            await inventory.serve_waiting(session, cause=f"housekeeping/{now.isoformat()}", at=now)
         async with self._sessions.begin() as session:
             answers = await idempotency.forget_expired(session, limit=BATCH)
             told = await deliveries.forget_old(session, limit=BATCH)

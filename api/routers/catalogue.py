@@ -17,7 +17,7 @@ from api.schemas.inventory import LocationBody, ProductBody
 from api.schemas.policy import PolicyBody
 from api.schemas.stock_views import LocationView, PolicyView, ProductView
 from api.security import Call, needs
-from db import catalogue, policies
+from db import catalogue, inventory, policies
 from db.policies import RULES, StoredPolicy
 from domain.errors import Invalid, NotFound
 from domain.vocabulary import Scope
@@ -59,6 +59,9 @@ async def put_product(
 
     async def work(session: AsyncSession) -> Answer:
         found, made = await catalogue.put_product(session, sku, received.value.model_dump())
+        await inventory.serve_waiting(
+            session, cause=f"catalogue/{call.context.random_id()[:16]}", at=call.context.now()
+        )
         return answer(found, status=201 if made else 200)
 
     return (await once(call, received.raw, work)).response()
@@ -87,6 +90,9 @@ async def put_location(
 
     async def work(session: AsyncSession) -> Answer:
         found, made = await catalogue.put_location(session, location_id, received.value.model_dump())
+        await inventory.serve_waiting(
+            session, cause=f"catalogue/{call.context.random_id()[:16]}", at=call.context.now()
+        )
         return answer(found, status=201 if made else 200)
 
     return (await once(call, received.raw, work)).response()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,7 +35,11 @@ router = APIRouter(tags=["tracking page"])
 
 _READ = problems(404, 422)
 _WRITE = problems(404, 409, 413, 415, 422, 429)
-_HTML: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+_PAGE = {"text/html": {"schema": {"type": "string"}}}
+_HTML = problems(422) | {
+    200: {"content": _PAGE},
+    404: {"content": _PAGE, "description": "There is no such page, or no longer."},
+}
 _DAY = timedelta(days=1)
 
 
@@ -92,7 +96,7 @@ async def _still_there(visit: Visit) -> bool:
     return known and is_open(closed_at, visit.context.now())
 
 
-@router.get("/track/{token}", response_class=Response, responses=_HTML | problems(404, 422))
+@router.get("/track/{token}", response_class=Response, responses=_HTML)
 async def show_page(
     request: Request,
     token: PathName,

@@ -186,3 +186,14 @@ async def test_an_order_that_every_warehouse_refuses_is_confirmed_again_and_then
     assert kinds.count("order.confirmed") == 3  # At first, and each time that it is looked for elsewhere.
     assert kinds.count("payment.voided") == 2
     assert (await hands.stock(sku))["available"] == (await hands.stock(sku, "BRISTOL"))["available"] == 2
+
+
+async def test_a_safety_stock_that_is_lowered_serves_the_queue(hands: Shop):
+    sku = await hands.product(1, safety_stock=1)
+    [waiting] = await queue_of(hands, sku, 1)
+    size = {"weight_g": 300, "length_mm": 120, "width_mm": 100, "height_mm": 100}
+
+    await hands.done("PUT", f"/v1/products/{sku}", role="operations", body={"name": "Thing", "safety_stock": 0} | size)
+
+    await Hand(hands, await hands.until_state(waiting, "fulfilling")).deliver_all()
+    await hands.until_over([waiting])

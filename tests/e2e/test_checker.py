@@ -292,6 +292,16 @@ CORRUPTIONS += [
     ("every_timeline_is_told_without_gaps", "an event is missing", gap),
     ("every_timeline_is_told_without_gaps", "a place is missing", lambda b: replace(b, positions=(1, 2))),
     ("every_timeline_is_told_without_gaps", "not taken", lambda b: replace(b, undelivered=({"delivery_id": "d"},))),
+    (
+        "the_shop_heard_of_every_step",
+        "one step was not told",
+        lambda b: with_rows(b, "heard", [r for r in b.heard if r["type"] != "order.delivered"]),
+    ),
+    (
+        "the_shop_heard_of_every_step",
+        "a repeat said something else",
+        lambda b: with_rows(b, "heard", [{**r, "altered": True} for r in b.heard]),
+    ),
     ("every_open_order_waits_for_somebody", "nobody owns it", in_order("fulfilling", _nobody_owns)),
     ("every_open_order_waits_for_somebody", "waits for nothing", no_waits),
     ("every_open_order_waits_for_somebody", "waits for nobody", other_wait),

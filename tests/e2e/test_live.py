@@ -1,7 +1,15 @@
 """What happens to an order is seen as it happens: by whoever follows it, and by the shop that is told of it."""
 
+import asyncio
+import os
+import signal
+import sys
 from typing import Any
 
+import httpx
+
+from devstack.children import ROOT
+from devstack.ports import HOST, free_base
 from tests.fixtures import bodies
 from tests.fixtures.shop import TERMINAL, Shop
 from tests.fixtures.sse import Event, reading
@@ -16,8 +24,7 @@ async def told(shop: Shop, order_id: str, count: int) -> list[dict[str, Any]]:
     """What the shop has kept of the order, once it is *count* webhooks that need no repetition."""
 
     async def look() -> list[dict[str, Any]]:
-        url = f"{shop.info['world_url']}/storefront/webhooks"
-        found: list[dict[str, Any]] = (await shop.http.get(url, params={"order_id": order_id})).json()
+        found = await shop.heard(order_id)
         return found if len(found) >= count else []
 
     return await until(look, f"{count} webhooks for {order_id}")
@@ -64,3 +71,38 @@ async def test_a_shop_is_told_of_each_step_once_though_it_stumbles(shop: Shop) -
     assert [one["order"]["version"] >= one["event"]["sequence"] for one in found] == [True] * len(steps)
     assert max(one["copies"] for one in found) >= 2
     assert found[-1]["order"]["state"] == "delivered"
+
+
+async def test_an_api_process_that_is_told_to_stop_ends_its_streams_in_good_order(shop: Shop) -> None:
+    sku = await shop.product()
+    order_id = (await shop.order(bodies.order([bodies.line(sku, 1)])))["order_id"]
+    port = free_base(1)
+    env = {**os.environ, "DATABASE_URL": shop.info["database_url"], "DOORSTEP_API_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "api", cwd=ROOT, env=env)
+    api = f"http://{HOST}:{port}"
+
+    async def up() -> bool:
+        try:
+            return (await shop.http.get(f"{api}/healthz")).is_success
+        except httpx.TransportError:
+            return False
+
+    try:
+        await until(up, "the process to serve")
+        async with (
+            reading(shop.http, f"{api}/v1/events", headers=headers(shop, "support")) as feed,
+            reading(shop.http, f"{api}/v1/orders/{order_id}/events", headers=headers(shop, "support")) as stream,
+        ):
+            await stream.until_events(1)
+            process.send_signal(signal.SIGTERM)
+            await feed.until_over()
+            await stream.until_over()
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    assert (feed.ended, stream.ended) == (True, True)
+    assert status in (0, -signal.SIGTERM)
+    await shop.until_state(order_id, "delivered")

@@ -22,6 +22,7 @@ from tests.invariants.orders import (
     every_open_order_waits_for_somebody,
     every_timeline_is_told_without_gaps,
     every_unit_is_in_one_bucket,
+    the_shop_heard_of_every_step,
 )
 from tests.invariants.reading import read_books
 from tests.invariants.settling import settle
@@ -39,6 +40,7 @@ INVARIANTS: tuple[Callable[[Books], Iterable[Finding]], ...] = (
     every_parcel_has_one_live_label_at_most,
     goods_leave_only_against_held_money,
     every_timeline_is_told_without_gaps,
+    the_shop_heard_of_every_step,
     every_open_order_waits_for_somebody,
     every_history_replays,
     nothing_personal_is_told,

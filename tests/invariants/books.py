@@ -35,7 +35,8 @@ class Books:
     """Everything that is judged; *orders* are those asked for, the rows of stock and effects are always all.
 
     ``accepted`` has the identity of each order that was answered with a 2xx. An engine that lost its file at
-    ``engine_lost_at`` knows nothing of the orders that had closed by then.
+    ``engine_lost_at`` knows nothing of the orders that had closed by then. ``heard`` is what the world's shop
+    was told by webhook.
     """
 
     orders: tuple[Row, ...]
@@ -50,6 +51,7 @@ class Books:
     reservations: tuple[Row, ...]
     operations: tuple[Row, ...]
     entries: tuple[Row, ...]
+    heard: tuple[Row, ...]
     views: Mapping[str, Row] = field(default_factory=dict)
     executions: Mapping[str, Execution] = field(default_factory=dict)
     unreplayable: tuple[str, ...] = ()

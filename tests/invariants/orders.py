@@ -1,6 +1,6 @@
 """What must be true of orders as such: accepted once, told without gaps, every unit in one place, always waited for."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ def _has_one_workflow(books: Books, order: Row) -> Iterator[Finding]:
 
 
 def every_timeline_is_told_without_gaps(books: Books) -> Iterator[Finding]:
-    """Invariant 9, as far as this issue goes: sequence per order, one feed, every webhook taken."""
+    """Invariant 9: sequence per order, one feed, every webhook taken."""
     for order in books.orders:
         order_id, events = order["order_id"], books.events.get(order["order_id"], ())
         sequences = [event["sequence"] for event in events]
@@ -69,6 +69,20 @@ def every_timeline_is_told_without_gaps(books: Books) -> Iterator[Finding]:
         yield f"the feed has {stamped} places and its last one is {highest}"
     for delivery in books.undelivered:
         yield f"webhook {delivery['delivery_id']} was not taken"
+
+
+def the_shop_heard_of_every_step(books: Books) -> Iterator[Finding]:
+    """Invariant 9, seen from outside: the world's shop, which asked for ``order.*``, has each of them, always the same."""
+    told = defaultdict(list)
+    for record in books.heard:
+        told[record["order"]["order_id"]].append(record["event"]["sequence"])
+        if record["altered"]:
+            yield f"webhook {record['webhook_id']} came again and said something else"
+    for order in books.orders:
+        order_id = order["order_id"]
+        steps = [e["sequence"] for e in books.events.get(order_id, ()) if e["kind"].startswith("order.")]
+        if sorted(told[order_id]) != steps:
+            yield f"{order_id}: its steps are events {steps}, the shop heard of {sorted(told[order_id])}"
 
 
 def every_unit_is_in_one_bucket(books: Books) -> Iterator[Finding]:

@@ -63,7 +63,7 @@ async def read_books(shop: Shop, order_ids: Collection[str] | None) -> Books:
             canaries = await _read_canaries(connection, wanted)
     finally:
         await connection.close()
-    entries = await shop.ledger()
+    entries, heard = await shop.ledger(), await shop.heard()
     sample = _sample(wanted)
     views = await asyncio.gather(*(shop.view(order_id) for order_id in sample))
     executions, unreplayable = await _read_engine(await shop.temporal(), wanted, with_history=frozenset(sample))
@@ -75,6 +75,7 @@ async def read_books(shop: Shop, order_ids: Collection[str] | None) -> Books:
         **ours,
         accepted={order_id: shop.accepted[order_id] for order_id in shop.accepted if _asked(order_id, order_ids)},
         entries=tuple(entries),
+        heard=tuple(heard),
         views={view["order_id"]: view for view in views},
         executions=executions,
         unreplayable=tuple(unreplayable),
