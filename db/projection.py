@@ -1,7 +1,7 @@
 """One move of an order, written whole: row, events, stock, fulfillments, parcels; strictly in the order of versions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -281,7 +281,8 @@ async def record_fact_after_end(
     standing = await lock_order(session, order_id)
     if standing is None:
         return False
-    last = await add_events(session, order_id, [event], after=standing.last_sequence)
+    told = [event] if attention is None else [event, _opened(event, attention)]
+    last = await add_events(session, order_id, told, after=standing.last_sequence)
     if last == standing.last_sequence:
         return False
     values: dict[str, Any] = {"last_sequence": last, "changed_at": event.at}
@@ -290,6 +291,12 @@ async def record_fact_after_end(
         values["attention"] = func.array_append(OrderRow.attention, attention["code"])
     await session.execute(update(OrderRow).where(OrderRow.order_id == order_id).values(**values))
     return True
+
+
+def _opened(event: Event, case: Mapping[str, Any]) -> Event:
+    """The event that the case which *event* brought stands open."""
+    data = {name: case[name] for name in ("attention_id", "code", "subject", "owner", "cause")}
+    return replace(event, ordinal=1, kind=EventKind.ATTENTION_OPENED, actor=ActorKind.SYSTEM, actor_id=None, data=data)
 
 
 async def append_note_event(

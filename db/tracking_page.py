@@ -8,9 +8,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db import notes, projection
+from db import notes, projection, row_cases
 from db.models import DeliveryRating, OrderEvent, OrderRow, ParcelRow, Proof, TrackingEvent
 from db.notes import Note
+from domain.attention import AttentionCode
 from domain.vocabulary import ActorKind
 
 ACTOR = "tracking-page"
@@ -111,9 +112,9 @@ async def questions_since(session: AsyncSession, order_id: str, since: timedelta
 
 
 async def ask_question(session: AsyncSession, order_id: str, question_id: str, words: str, *, at: datetime) -> None:
-    """Keep what the customer asked and tell of it in the timeline, once per *question_id*. Locks the order's row.
+    """Keep what the customer asked, tell of it, and open a case for support, once per *question_id*. Locks the row.
 
-    Whoever makes a case of a question joins it here: the text is the note *question_id*, and stays outside the engine.
+    The text is the note *question_id*, and stays outside the engine.
     """
     note = Note(
         note_id=question_id,
@@ -127,6 +128,14 @@ async def ask_question(session: AsyncSession, order_id: str, question_id: str, w
     await projection.append_note_event(
         session, order_id, question_id, actor_kind=ActorKind.CUSTOMER, actor_id=ACTOR, at=at
     )
+    case = row_cases.new_case(
+        AttentionCode.CUSTOMER_QUESTION,
+        attention_id=f"att_{question_id}",
+        subject=question_id,
+        cause="the customer asked: see the note",
+        at=at,
+    )
+    await row_cases.open_case(session, order_id, case, at=at)
 
 
 async def rate_delivery(session: AsyncSession, order_id: str, score: int, words: str | None, *, at: datetime) -> bool:

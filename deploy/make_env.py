@@ -29,14 +29,20 @@ def webhook_secret() -> str:
 def values(*, world: bool) -> dict[str, str]:
     """Every variable that the compose file asks for; for real providers theirs stay empty, to be filled in."""
     keys = {name: {"secret": "key_" + secrets.token_urlsafe(24), "scopes": scopes} for name, scopes in KEYS.items()}
-    settings = {"POSTGRES_PASSWORD": secrets.token_urlsafe(24), "DOORSTEP_KEYS": json.dumps(keys)}
+    settings = {
+        "POSTGRES_PASSWORD": secrets.token_urlsafe(24),
+        "DOORSTEP_KEYS": json.dumps(keys),
+        "DOORSTEP_TRACKING_SECRETS": secrets.token_urlsafe(32),
+    }
     if not world:
         return {**settings, "STRIPE_API_KEY": "", "STRIPE_WEBHOOK_SECRET": "", "DOORSTEP_CARRIERS": ""}
     carriers = {name: webhook_secret() for name in CARRIERS}
     stripe_key, stripe_secret, warehouse = "sk_test_" + secrets.token_hex(16), webhook_secret(), webhook_secret()
+    gateway = secrets.token_urlsafe(24)
     played = {
         "host": "0.0.0.0",  # Inside of its container's network; no port of it is published.
         "port": 8701,
+        "smtp_port": 8702,
         "data_dir": "/data",
         "api_url": "http://api:8700",
         "api_key": keys["carrier"]["secret"],
@@ -44,6 +50,7 @@ def values(*, world: bool) -> dict[str, str]:
         "warehouse_webhook_secret": warehouse,
         "stripe_api_key": stripe_key,
         "stripe_webhook_secret": stripe_secret,
+        "message_gateway_token": gateway,
         "carriers": {name: {"secret": secret} for name, secret in carriers.items()},
     }
     reached = {name: {"url": f"{WORLD}/carriers/{name}", "secret": secret} for name, secret in carriers.items()}
@@ -54,6 +61,10 @@ def values(*, world: bool) -> dict[str, str]:
         "STRIPE_WEBHOOK_SECRET": stripe_secret,
         "DOORSTEP_CARRIERS": json.dumps(reached),
         "DOORSTEP_WEBHOOKS_ALLOW_LOOPBACK": "1",
+        "DOORSTEP_SMTP_URL": "smtp://127.0.0.1:8702",
+        "DOORSTEP_MAIL_FROM": "Doorstep <orders@shop.example>",
+        "DOORSTEP_MESSAGE_GATEWAY_URL": f"{WORLD}/messages",
+        "DOORSTEP_MESSAGE_GATEWAY_TOKEN": gateway,
         "DOORSTEP_WAREHOUSE_WEBHOOK": f"{WORLD}/warehouse/webhook",
         "DOORSTEP_WAREHOUSE_WEBHOOK_SECRET": warehouse,
         "DOORSTEP_WORLD": json.dumps(played),

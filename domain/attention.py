@@ -25,6 +25,7 @@ class AttentionCode(StrEnum):
     QUANTITY_MISMATCH = "quantity_mismatch"
     LABEL_FAILED = "label_failed"
     CARRIER_UNREACHABLE = "carrier_unreachable"
+    CUSTOMER_QUESTION = "customer_question"
     PARCEL_SILENT = "parcel_silent"
     PARCEL_DELAYED = "parcel_delayed"
     PARCEL_LOST = "parcel_lost"
@@ -63,6 +64,7 @@ CASES: Mapping[AttentionCode, CaseRule] = {
     AttentionCode.QUANTITY_MISMATCH: _rule(Role.WAREHOUSE, 8, Fix.WAIT_LONGER, Fix.CLOSE),
     AttentionCode.LABEL_FAILED: _rule(Role.DISPATCH, 4, Fix.RETRY, Fix.WAIT_LONGER, Fix.CANCEL),
     AttentionCode.CARRIER_UNREACHABLE: _rule(Role.DISPATCH, 2, Fix.WAIT_LONGER, Fix.CANCEL),
+    AttentionCode.CUSTOMER_QUESTION: _rule(Role.SUPPORT, 24, Fix.WAIT_LONGER, Fix.CLOSE),
     AttentionCode.PARCEL_SILENT: _rule(Role.CARRIER_DESK, 24, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST),
     AttentionCode.PARCEL_DELAYED: _rule(
         Role.CARRIER_DESK, 48, Fix.WAIT_LONGER, Fix.MARK_DELIVERED, Fix.MARK_LOST, Fix.CLOSE

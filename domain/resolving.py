@@ -24,6 +24,12 @@ def legal_fixes(order: Order, case: Attention) -> tuple[Fix, ...]:
     return (*(fix for fix in CASES[AttentionCode(case.code)].fixes if _is_legal(order, case, fix)), Fix.ASSIGN)
 
 
+def row_fixes(code: str) -> tuple[Fix, ...]:
+    """The fixes of a case that stands beside the order's value, which no workflow settles."""
+    settled = tuple(fix for fix in CASES[AttentionCode(code)].fixes if fix in {Fix.WAIT_LONGER, Fix.CLOSE})
+    return (*settled, Fix.ASSIGN)
+
+
 def _is_legal(order: Order, case: Attention, fix: Fix) -> bool:
     legal = _LEGAL.get(fix)
     return legal is None or legal(order, case)

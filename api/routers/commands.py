@@ -11,7 +11,7 @@ from api.addresses import check_address
 from api.answers import Answer, answer
 from api.body import Received, body_of
 from api.commanding import carry_out, keep_note, note_id_of
-from api.once import claim_of, once
+from api.once import Work, claim_of, once
 from api.openapi import CHANGE, takes
 from api.routers.orders import see_order
 from api.schemas.commands import CancelBody, HoldBody, NewPaymentBody, NoteBody, ReleaseBody, ResolveBody
@@ -19,12 +19,14 @@ from api.schemas.fields import PathName
 from api.schemas.orders import AddressBody
 from api.schemas.views import NoteView, OrderView
 from api.security import Call, needs
-from db import intake, projection
+from api.views import order_view
+from db import intake, projection, row_cases
 from db.intake import Token
 from db.reading import orders
 from domain import names as part_names
 from domain.commands import AddPayment, CancelOrder, ChangeAddress, LineUnits, PlaceHold, ReleaseHold, ResolveCase
-from domain.errors import Invalid
+from domain.errors import Conflict, Invalid, NotFound
+from domain.resolving import row_fixes
 from domain.vocabulary import Fix, Scope
 
 router = APIRouter(tags=["orders"])
@@ -200,6 +202,14 @@ async def resolve_case(
     if needed is not None and getattr(body.parameters, needed[0]) is None:
         raise Invalid([(f"parameters.{needed[0]}", needed[1])])
 
+    async with call.context.sessions() as session:
+        await see_order(session, call, order_id)
+        beside = await row_cases.find_case(session, order_id, attention_id)
+    if beside is not None:
+        return (
+            await once(call, received.raw, _settling(call, order_id, attention_id, body, beside["code"]))
+        ).response()
+
     async def make(session: AsyncSession, command_id: str) -> ResolveCase:
         return ResolveCase(
             id=command_id,
@@ -213,6 +223,34 @@ async def resolve_case(
         )
 
     return (await carry_out(call, received.raw, order_id, make)).response()
+
+
+def _settling(call: Call, order_id: str, attention_id: str, body: ResolveBody, code: str) -> Work:
+    """Settles a case that stands on the order's row: it is open or ended, and its workflow knows nothing of the case."""
+
+    async def work(session: AsyncSession) -> Answer:
+        legal = row_fixes(code)
+        if body.fix not in legal:
+            raise Conflict(f"legal now: {', '.join(fix.value for fix in legal)}", code="fix_not_allowed")
+        claim = claim_of(call, b"")
+        command_id = claim.request_id.hex() if claim is not None else call.context.random_id()
+        await keep_note(session, call, order_id, command_id, body.note)
+        settled = await row_cases.settle_case(
+            session,
+            order_id,
+            attention_id,
+            body.fix,
+            person=body.parameters.person,
+            hours=body.parameters.hours,
+            actor=(call.actor_kind, call.actor_id),
+            at=call.context.now(),
+        )
+        stored = await orders.find_order(session, order_id)
+        if not settled or stored is None:
+            raise NotFound("the order has no such open case")
+        return answer(order_view(stored, call.context.settings))
+
+    return work
 
 
 @router.post(

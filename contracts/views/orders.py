@@ -19,7 +19,7 @@ from domain.orders import (
     order_state,
     quantities,
 )
-from domain.resolving import PARAMETERS, legal_fixes
+from domain.resolving import PARAMETERS, legal_fixes, row_fixes
 from domain.vocabulary import PaymentState
 from domain.waits import Wait, waits
 
@@ -339,11 +339,11 @@ def _row_attention(case: Mapping[str, Any]) -> View:
         "code": case["code"],
         "subject": case["subject"],
         "owner": case["owner"],
-        "person": None,
+        "person": case.get("person"),
         "since": case["since"],
         "due_at": case["due_at"],
         "cause": case["cause"],
-        "fixes": [],
+        "fixes": [{"fix": fix, "parameters": dict(PARAMETERS.get(fix, {}))} for fix in row_fixes(case["code"])],
     }
 
 

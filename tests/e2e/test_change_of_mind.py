@@ -248,3 +248,25 @@ async def test_another_means_of_payment_takes_the_place_of_the_one_that_is_waite
     end = (await hands.until_over([order_id]))[order_id]
     assert (end["state"], end["amounts"]["captured_minor"]) == ("delivered", 1400)
     assert [entry["amount_minor"] for entry in await hands.ledger(order_id, "capture")] == [1400]
+
+
+async def test_a_case_on_an_order_that_has_ended_is_settled_too(hands: Shop):
+    order, hand = await released(hands)
+    parcel = await hand.send_off()
+    await hand.track("delivered", parcel)
+    await hands.until_over([order["order_id"]])
+    await hand.track("lost", parcel)
+    view = await hands.until(order["order_id"], lambda v: v["attention"], "a case")
+    path = f"attention/{view['attention'][0]['attention_id']}/resolve"
+
+    illegal = await ask(hands, order["order_id"], path, {"fix": "mark_lost"})
+    mine = await obeyed(hands, order["order_id"], path, {"fix": "assign", "parameters": {"person": "ada"}})
+    end = await obeyed(hands, order["order_id"], path, {"fix": "close", "note": "the carrier was wrong"})
+
+    assert {fix["fix"] for fix in view["attention"][0]["fixes"]} == {"wait_longer", "close", "assign"}
+    assert refused(illegal) == (409, "fix_not_allowed")
+    assert mine["attention"][0]["person"] == "ada"
+    assert end["attention"] == []
+    listed = await hands.done("GET", "/v1/orders?attention=contradicting_fact&limit=200", role="operations")
+    assert order["order_id"] not in {item["order_id"] for item in listed["items"]}
+    assert "attention.resolved" in await hands.kinds(order["order_id"])
