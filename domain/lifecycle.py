@@ -27,19 +27,19 @@ ORDER: Table = {
     OrderState.RECEIVED: {
         OrderState.CONFIRMED: Why("stock is reserved and its money is held"),
         OrderState.REJECTED: Why("stock falls short, the payment is declined or expires"),
-        OrderState.CANCELLED: Why("cancelled by a person before it was confirmed", later=True),
+        OrderState.CANCELLED: Why("cancelled by a person before it was confirmed"),
     },
     OrderState.CONFIRMED: {
         OrderState.FULFILLING: Why("its fulfillments are released to their warehouses"),
         OrderState.RECEIVED: Why("the hold of money ran out before the release, and is asked for anew"),
-        OrderState.REJECTED: Why("a hold on the order ends in a refusal", later=True),
-        OrderState.CANCELLED: Why("cancelled by a person before the release", later=True),
+        OrderState.REJECTED: Why("a hold on the order ends in a refusal"),
+        OrderState.CANCELLED: Why("cancelled by a person before the release, or no warehouse can serve it"),
     },
     OrderState.FULFILLING: {
         OrderState.SHIPPED: Why("the last live unit was handed over"),
         OrderState.DELIVERED: Why("the last live unit is delivered by its first scan, and no money is owed"),
         OrderState.CANCELLED: Why("every unit was refused or not found"),
-        OrderState.CONFIRMED: Why("every fulfillment was refused and the order is sourced again", later=True),
+        OrderState.CONFIRMED: Why("every fulfillment was refused and the order is sourced again"),
         OrderState.UNDELIVERABLE: Why("what left never arrived and the rest was cancelled", later=True),
     },
     OrderState.SHIPPED: {
@@ -87,7 +87,7 @@ FULFILLMENT: Table = {
     FulfillmentState.PACKED: {
         FulfillmentState.HANDED_OVER: Why("its last parcel left, or is scanned by the carrier"),
         FulfillmentState.REFUSED: Why("the warehouse refuses it after all"),
-        FulfillmentState.CANCELLED: Why("the warehouse refuses more units than there are"),
+        FulfillmentState.CANCELLED: Why("the warehouse accepts its cancellation"),
         FulfillmentState.DELIVERED: Why(_JUMP),
         FulfillmentState.UNDELIVERABLE: Why(_JUMP),
     },

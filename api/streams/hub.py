@@ -166,6 +166,10 @@ class Hub:
                 log.warning("feed_not_read", error=type(error).__name__)
                 await asyncio.sleep(AGAIN_AFTER)
                 continue
+            except Exception as error:  # the edge of a task that nobody awaits: its readers would wait for ever
+                log.error("feed_failed", exc_info=error)
+                await asyncio.sleep(AGAIN_AFTER)
+                continue
             for woken in self._followers:
                 woken.set()
             if not grown:

@@ -193,6 +193,8 @@ async def failed(
     if row is None:  # The endpoint was deleted meanwhile.
         return None
     delivery, endpoint, now = row
+    if delivery.delivered_at is not None:  # Another worker took it on after this one's lease, and it was taken.
+        return None
     delivery.attempts += 1
     delivery.leased_until, delivery.last_attempt_at = None, now
     delivery.last_status, delivery.last_error = status, error[:_LONGEST_ERROR] if error else None

@@ -1,5 +1,6 @@
 """The glossary holds every word that the program knows, under the name of its set."""
 
+import runpy
 from enum import StrEnum
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from domain import attention, risk, vocabulary
 
-GLOSSARY = (Path(__file__).parents[2] / "docs" / "glossary.md").read_text()
+ROOT = Path(__file__).parents[2]
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 SETS = [
     *(kind for kind in vars(vocabulary).values() if isinstance(kind, type) and issubclass(kind, StrEnum)),
     attention.AttentionCode,
@@ -28,3 +30,11 @@ def test_the_glossary_names_the_owner_and_the_time_of_every_case(code: attention
     rule = attention.CASES[code]
 
     assert f"| {rule.owner.value} | {int(rule.allowed.total_seconds() // 3600)} h |" in row
+
+
+def test_the_page_of_commands_is_what_the_tables_say():
+    generated = runpy.run_path(str(ROOT / "docs" / "generate_commands.py"))
+
+    assert (ROOT / "docs" / "commands.md").read_text() == generated["render"](), (
+        "run `python docs/generate_commands.py`"
+    )

@@ -2,20 +2,34 @@
 
 import runpy
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from domain import lifecycle
 from domain.change import Event
+from domain.commands import CancelOrder, PlaceHold, ReleaseHold
 from domain.lifecycle import Table
 from domain.orders import Order, fulfillment_state, parcel_state
 from domain.payments import payment_state
-from domain.vocabulary import EventKind, FulfillmentState, OrderState, ParcelState, PaymentState, TrackingStatus
+from domain.vocabulary import (
+    ActorKind,
+    EventKind,
+    FulfillmentState,
+    HoldDecision,
+    HoldReason,
+    OrderState,
+    ParcelState,
+    PaymentState,
+    TrackingStatus,
+    WarehouseFactKind,
+)
 from tests.domain import chance, making
 from tests.domain.making import PREPAID, Carrier, Warehouse
 from tests.domain.story import Story, released
@@ -140,6 +154,45 @@ def rare_stories(observer: Observer) -> Iterator[Callable[[], object]]:
         story.send(warehouse.picks(ALL), warehouse.packs(), warehouse.refuses())
 
     yield refused_before_its_label
+    yield from _changes_of_mind(observer)
+
+
+def _changes_of_mind(observer: Observer) -> Iterator[Callable[[], object]]:
+    """What people bring about."""
+    by: dict[str, Any] = {"actor": ActorKind.SUPPORT, "actor_id": "ada"}
+
+    def begun(**more: Any) -> Story:
+        return Story(observer.begin(making.make_order(payments=[(PREPAID, 2224)], **more)), watch=observer.watch)
+
+    def held() -> Story:
+        story = begun()
+        return story.send(PlaceHold(id="h", reason=HoldReason.OTHER, **by)).finish_steps()
+
+    yield lambda: begun().send(CancelOrder(id="c", **by))
+    yield lambda: held().send(CancelOrder(id="c", **by))
+
+    def rejected() -> None:
+        story = held()
+        hold_id = story.order.holds[0].hold_id
+        story.send(ReleaseHold(id="r", hold_id=hold_id, decision=HoldDecision.REJECT, **by))
+
+    yield rejected
+
+    def given_back_after_packing() -> None:
+        story = released(observer.begin(making.make_order(payments=[(PREPAID, 2224)])), watch=observer.watch)
+        warehouse = Warehouse()
+        story.send(warehouse.picks(ALL), warehouse.packs({"A": ALL}, own_label=True), CancelOrder(id="c", **by))
+        yes = warehouse.answers(WarehouseFactKind.REQUEST_ACCEPTED)
+        story.send(replace(yes, request_id=story.order.requests[0].request_id))
+
+    yield given_back_after_packing
+
+    def looked_for_elsewhere() -> None:
+        order = making.make_order(payments=[(PREPAID, 2224)], order_id="ord_t")
+        story = released(observer.begin(replace(order, rules=2)), watch=observer.watch)
+        story.send(Warehouse().refuses()).finish_steps()
+
+    yield looked_for_elsewhere
 
 
 @cache

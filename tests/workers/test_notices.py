@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from db import notices
 from db.session import Sessions
 from domain.messages import PaymentActionRequired, PaymentDeclined, PaymentFact
-from domain.notices import MOST_ATTEMPTS, NoticeChannel
+from domain.notices import MOST_ATTEMPTS, RULES, NoticeChannel
 from domain.orders import Order
 from domain.steps import AuthorizePayment
 from domain.vocabulary import TrackingStatus
@@ -240,9 +240,9 @@ async def test_a_crash_between_sending_and_settling_repeats_the_key_and_the_cust
     for desk in desks:
         assert [state for _, _, state in await desk.notices()] == ["queued"]
         await make_due(sessions, desk)
-    # What is sent again was written before: a customer who moved meanwhile does not make another message of it.
+    # What is sent again was written before: what changed meanwhile does not make another message of it.
     async with sessions.begin() as session:
-        await session.execute(text("UPDATE order_contacts SET name = 'Another Name'"))
+        await session.execute(text("UPDATE order_contacts SET locale = 'en-US'"))
     await run(sessions, providers)
 
     by_mail, by_text = desks
@@ -332,6 +332,37 @@ async def test_two_relays_tell_each_event_once_and_do_not_wait_for_each_other(
     await run(sessions, providers)
 
     assert [[mail["copies"] for mail in desk.mails(world)] for desk in desks] == [[1]] * 12
+
+
+async def test_a_reader_does_not_wait_for_another_and_passes_nothing_meanwhile(
+    sessions: Sessions, providers: Providers
+):
+    desk = await Desk.open(sessions)
+    await desk.confirm()
+    async with sessions.begin() as first:
+        passed, found = await notices.read_on(first, RULES, limit=1000, news_for=timedelta(days=1))
+        async with sessions.begin() as second:
+            nothing = await notices.read_on(second, RULES, limit=1000, news_for=timedelta(days=1))
+        await first.rollback()
+    await run(sessions, providers)
+
+    assert passed > 0 and [event.kind for event in found] == ["order.confirmed"]
+    assert nothing == (0, [])
+    assert await desk.notices() == [("order_confirmed", "email", "sent")]
+
+
+async def test_a_worker_that_was_slow_to_settle_tells_nothing_twice(sessions: Sessions, providers: Providers):
+    desk = await Desk.open(sessions)
+    await desk.confirm()
+    await run(sessions, providers)
+    [row] = await rows(sessions, "SELECT notice_id FROM notices WHERE order_id = :id", id=desk.order.order_id)
+
+    async with sessions.begin() as session:
+        await notices.sent(session, row["notice_id"], desk.order.order_id, at=datetime.now(UTC))
+        await notices.give_up(session, row["notice_id"], error="too late")
+
+    assert len(await desk.events("notice.sent")) == 1
+    assert await desk.notices() == [("order_confirmed", "email", "sent")]
 
 
 async def test_the_event_waits_for_whoever_writes_the_order(sessions: Sessions, world: World, providers: Providers):
