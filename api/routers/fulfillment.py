@@ -15,8 +15,8 @@ from api.facts import check_fact, read_fact, to_fact, traces
 from api.once import once
 from api.openapi import CHANGE, READ, READ_ONE, Page, takes
 from api.schemas.fields import PathName
+from api.schemas.outward_views import AcceptedView, FulfillmentView
 from api.schemas.queries import FulfillmentsQuery
-from api.schemas.views import AcceptedView, FulfillmentView
 from api.schemas.warehouse import FACT_BODIES
 from api.security import Call, needs
 from contracts import names, views

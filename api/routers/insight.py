@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from api.answers import json_response
 from api.context import Context
 from api.openapi import problems
-from api.schemas.views import HealthView
+from api.schemas.outward_views import HealthView
 from db.reading import health
 from domain.errors import Refused
 

@@ -13,7 +13,7 @@ from api.answers import json_response
 from api.body import parse, read_raw, require_json
 from api.context import Context
 from api.openapi import SIGNED, takes
-from api.schemas.views import AcceptedView
+from api.schemas.outward_views import AcceptedView
 from api.signatures import require_stripe
 from contracts import names
 from db import inbox, payments

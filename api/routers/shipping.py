@@ -14,7 +14,7 @@ from api.facts import check_occurred_at
 from api.openapi import READ_ONE, SIGNED, takes
 from api.schemas.carriers import TrackingBody
 from api.schemas.fields import PathName
-from api.schemas.views import AcceptedView, ProofView, TrackingView
+from api.schemas.outward_views import AcceptedView, ProofView, TrackingView
 from api.security import Call, needs
 from api.signatures import require_standard
 from db.reading import parcels

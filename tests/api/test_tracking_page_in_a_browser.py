@@ -88,3 +88,22 @@ async def _rate(phone: Phone) -> None:
     await phone.ask("document.querySelector('[name=score][value=\"4\"]').click()")
     await phone.ask("document.querySelector('[data-send=rating] button').click()")
     await phone.until("document.body.textContent.includes('Thank you for your rating')")
+
+
+async def test_what_somebody_is_writing_is_not_taken_away(api: Api, database_url: str, tmp_path: Path):
+    desk, token = await placed(api)
+    await desk.confirm()
+    await desk.ship()
+    await scan(api, desk, "delivered")
+
+    async with served(database_url) as browser, open_phone(tmp_path / "profile") as phone:
+        await phone.open(f"{browser.base_url}/track/{token}")
+        await phone.until("document.getElementById('link').textContent.startsWith('Live')")
+        await phone.ask("document.getElementById('rate-text').focus()")
+        await phone.ask("document.getElementById('rate-text').value = 'It was'")
+        rated = await browser.post(f"/v1/track/{token}/rating", json={"score": 2})
+        await scan(api, desk, "in_transit", location="Leeds hub")
+        await phone.until("document.getElementById('parcels').textContent.includes('Leeds hub')")
+
+        assert rated.is_success
+        assert await phone.ask("document.getElementById('rate-text')?.value") == "It was"
