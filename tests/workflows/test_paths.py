@@ -44,6 +44,17 @@ ENDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "capture_refused": ("shipped", ("capture_failed",)),
     "warehouse_silent": DELIVERED,
     "continued_as_new": DELIVERED,
+    "cancelled_before_the_release": CANCELLED,
+    "cancelled_by_request": CANCELLED,
+    "cancellation_refused": DELIVERED,
+    "cancellation_unanswered": CANCELLED,
+    "part_cancelled": DELIVERED,
+    "held_and_released": DELIVERED,
+    "held_and_rejected": REJECTED,
+    "address_changed": DELIVERED,
+    "label_refused_and_retried": DELIVERED,
+    "lost_and_marked_delivered": DELIVERED,
+    "paid_otherwise": DELIVERED,
 }
 
 

@@ -1,6 +1,5 @@
-"""The paths an order can take, each played on a real engine to be stored as a history."""
+"""The paths of orders that nobody changes his mind about: paid, packed, sent, and all that goes wrong on the way."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,11 +18,13 @@ ALL = [{"line_id": "1", "quantity": 6}, {"line_id": "2", "quantity": 2}]
 SOON = timedelta(milliseconds=700)
 
 
-async def _end(shop: Shop) -> None:
+async def end(shop: Shop) -> None:
+    """Wait until nothing of the order is open."""
     await shop.handle.result()
 
 
-async def _released(shop: Shop) -> Order:
+async def released(shop: Shop) -> Order:
+    """The order, once its first warehouse may work on it."""
     return await shop.until(lambda order: order.fulfillments and order.fulfillments[0].released_at, "released")
 
 
@@ -32,21 +33,21 @@ async def delivered(shop: Shop) -> None:
     await shop.place()
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def declined(shop: Shop) -> None:
     """The card is refused."""
     shop.payments.answers = ["card_declined"]
     await shop.place()
-    await _end(shop)
+    await end(shop)
 
 
 async def second_payment_declined(shop: Shop) -> None:
     """The second of two cards is refused; the first hold is given back."""
     shop.payments.answers = ["yes", "card_declined"]
     await shop.place(payments=[(PaymentMethod.CARD, 1000), (PaymentMethod.CARD, 1224)])
-    await _end(shop)
+    await end(shop)
 
 
 async def out_of_stock(shop: Shop) -> None:
@@ -54,7 +55,7 @@ async def out_of_stock(shop: Shop) -> None:
     async with shop.sessions.begin() as session:
         await session.execute(update(Stock).where(Stock.sku == shop.sku("A")).values(unavailable=Stock.on_hand))
     await shop.place()
-    await _end(shop)
+    await end(shop)
 
 
 async def two_locations(shop: Shop) -> None:
@@ -64,7 +65,7 @@ async def two_locations(shop: Shop) -> None:
         change = StockChange(kind=MovementKind.RECEIVED, location_id=shop.sku("LYON"), sku=shop.sku("B"), quantity=5)
         await inventory.book(session, [change], cause=shop.task_queue, actor="test", at=datetime.now(UTC))
     await shop.place()
-    await _released(shop)
+    await released(shop)
     for number, line in enumerate(ALL, start=1):
         await shop.warehouse("picked", fulfillment=number, lines=[line])
         await shop.warehouse("packed", fulfillment=number)
@@ -74,7 +75,7 @@ async def two_locations(shop: Shop) -> None:
     for number in (1, 2):
         await shop.warehouse("handed_over", fulfillment=number, parcel_refs=["A"])
         await shop.carrier_says("delivered", parcel=number)
-    await _end(shop)
+    await end(shop)
 
 
 async def customer_acts(shop: Shop) -> None:
@@ -86,7 +87,7 @@ async def customer_acts(shop: Shop) -> None:
     await shop.signal(names.PAYMENT_FACT, authorization_id=authorization_id, outcome="authorized")
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def customer_fails(shop: Shop) -> None:
@@ -98,14 +99,14 @@ async def customer_fails(shop: Shop) -> None:
     await shop.signal(
         names.PAYMENT_FACT, authorization_id=authorization_id, outcome="failed", code="authentication_failed"
     )
-    await _end(shop)
+    await end(shop)
 
 
 async def customer_never_acts(shop: Shop) -> None:
     """3-D Secure, not answered in time."""
     shop.payments.answers = ["action"]
     await shop.place(rules=replace(DEFAULT_RULES, payment_action_within=SOON))
-    await _end(shop)
+    await end(shop)
 
 
 async def provider_away(shop: Shop) -> None:
@@ -116,7 +117,7 @@ async def provider_away(shop: Shop) -> None:
     shop.payments.down = False
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def cash_on_delivery(shop: Shop) -> None:
@@ -125,7 +126,7 @@ async def cash_on_delivery(shop: Shop) -> None:
     packed = await shop.pack_all()
     await shop.warehouse("handed_over", parcel_refs=["A"])
     await shop.carrier_says("delivered", collected_minor=packed.parcels[0].collect_minor)
-    await _end(shop)
+    await end(shop)
 
 
 async def prepaid(shop: Shop) -> None:
@@ -133,39 +134,39 @@ async def prepaid(shop: Shop) -> None:
     await shop.place(payments=[(PaymentMethod.PREPAID, 2224)])
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def short_picked(shop: Shop) -> None:
     """One unit is not found."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("picked", lines=[{"line_id": "1", "quantity": 5}, {"line_id": "2", "quantity": 2}])
     await shop.warehouse("short_picked", lines=[{"line_id": "1", "quantity": 1, "reason": "mismatch"}])
     await shop.warehouse("packed")
     await shop.until(lambda order: order.parcels and order.parcels[0].tracking_number, "labelled")
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def nothing_found(shop: Shop) -> None:
     """Not one unit is found."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     lines = [
         {"line_id": "1", "quantity": 6, "reason": "damage"},
         {"line_id": "2", "quantity": 2, "reason": "not_in_stock"},
     ]
     await shop.warehouse("short_picked", lines=lines)
-    await _end(shop)
+    await end(shop)
 
 
 async def refused(shop: Shop) -> None:
     """The warehouse refuses."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("refused", reason="capacity")
-    await _end(shop)
+    await end(shop)
 
 
 async def refused_after_packing(shop: Shop) -> None:
@@ -173,37 +174,37 @@ async def refused_after_packing(shop: Shop) -> None:
     await shop.place()
     await shop.pack_all()
     await shop.warehouse("refused", reason="other")
-    await _end(shop)
+    await end(shop)
 
 
 async def own_label(shop: Shop) -> None:
     """The warehouse has its own label."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("picked", lines=ALL)
     parcel = {"parcel_ref": "A", "lines": ALL, "carrier": "swift", "tracking_number": "OWN-1", "weight_g": 900}
     await shop.warehouse("packed", parcels=[parcel])
     await shop.warehouse("handed_over", parcel_refs=["A"])
     await shop.carrier_says("delivered", number="OWN-1")
-    await _end(shop)
+    await end(shop)
 
 
 async def facts_before_their_time(shop: Shop) -> None:
     """Handed over, packed and picked, in that order."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("handed_over", parcel_refs=["A"])
     await shop.warehouse("packed")
     await shop.warehouse("picked", lines=ALL)
     await shop.until(lambda order: order.parcels and order.parcels[0].tracking_number, "labelled")
     await shop.carrier_says("delivered")
-    await _end(shop)
+    await end(shop)
 
 
 async def two_parcels(shop: Shop) -> None:
     """Two boxes, delivered on their own."""
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("picked", lines=ALL)
     parcels = [{"parcel_ref": "A", "lines": [ALL[0]]}, {"parcel_ref": "B", "lines": [ALL[1]]}]
     await shop.warehouse("packed", parcels=parcels)
@@ -212,7 +213,7 @@ async def two_parcels(shop: Shop) -> None:
     await shop.carrier_says("delivered", parcel=1)
     await shop.warehouse("handed_over", parcel_refs=["B"])
     await shop.carrier_says("delivered", parcel=2)
-    await _end(shop)
+    await end(shop)
 
 
 async def delivery_failed_first(shop: Shop) -> None:
@@ -223,7 +224,7 @@ async def delivery_failed_first(shop: Shop) -> None:
     await shop.carrier_says("delivery_failed", reason="nobody_home")
     await shop.until(lambda order: order.attention, "a case")
     await shop.carrier_says("delivered")
-    await _end(shop)
+    await end(shop)
 
 
 async def lost(shop: Shop) -> None:
@@ -249,7 +250,7 @@ async def label_refused(shop: Shop) -> None:
     """No carrier takes the parcel; the order waits for a person."""
     shop.carrier.refused = "too_heavy"
     await shop.place()
-    await _released(shop)
+    await released(shop)
     await shop.warehouse("picked", lines=ALL)
     await shop.warehouse("packed")
     await shop.until(lambda order: order.attention, "a case")
@@ -270,7 +271,7 @@ async def warehouse_silent(shop: Shop) -> None:
     await shop.until(lambda order: order.attention, "a case")
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
+    await end(shop)
 
 
 async def continued_as_new(shop: Shop) -> None:
@@ -278,36 +279,4 @@ async def continued_as_new(shop: Shop) -> None:
     await shop.place(continue_after=1)
     await shop.pack_all()
     await shop.deliver()
-    await _end(shop)
-
-
-PATHS: Mapping[str, Callable[[Shop], Awaitable[None]]] = {
-    path.__name__: path
-    for path in (
-        delivered,
-        declined,
-        second_payment_declined,
-        out_of_stock,
-        two_locations,
-        customer_acts,
-        customer_fails,
-        customer_never_acts,
-        provider_away,
-        cash_on_delivery,
-        prepaid,
-        short_picked,
-        nothing_found,
-        refused,
-        refused_after_packing,
-        own_label,
-        facts_before_their_time,
-        two_parcels,
-        delivery_failed_first,
-        lost,
-        sent_back,
-        label_refused,
-        capture_refused,
-        warehouse_silent,
-        continued_as_new,
-    )
-}
+    await end(shop)
