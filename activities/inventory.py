@@ -52,6 +52,7 @@ class InventoryActivities:
                     waiting,
                     priority=request.priority,
                     received_at=request.received_at or now,
+                    queued_by=request.key,
                 )
             await reservations.keep_result(session, request.key, keep(decision))
             return decision

@@ -26,9 +26,18 @@ class Waiting:
 
 
 async def join(
-    session: AsyncSession, order_id: str, lines: Sequence[Waiting], *, priority: int, received_at: datetime
+    session: AsyncSession,
+    order_id: str,
+    lines: Sequence[Waiting],
+    *,
+    priority: int,
+    received_at: datetime,
+    queued_by: str,
 ) -> None:
-    """Queue *lines* of the order, behind those of a higher priority and those received before."""
+    """Queue *lines* of the order, behind those of a higher priority and those received before.
+
+    *queued_by* is the key of the attempt to reserve: whoever is served must know whether that attempt still counts.
+    """
     if lines:
         await session.execute(
             insert(Backorder).values(
@@ -40,6 +49,7 @@ async def join(
                         "quantity": line.quantity,
                         "priority": priority,
                         "received_at": received_at,
+                        "queued_by": queued_by,
                     }
                     for line in lines
                 ]
@@ -76,7 +86,7 @@ _AVAILABLE = text(
 )
 # Every row waits for one unit at least, so no more rows than units can be served.
 _HEAD = text(
-    "SELECT order_id, line_id, quantity FROM backorders WHERE sku = :sku"
+    "SELECT order_id, line_id, quantity, queued_by FROM backorders WHERE sku = :sku"
     " ORDER BY priority DESC, received_at, order_id, line_id LIMIT :available FOR UPDATE"
 )
 
@@ -87,6 +97,7 @@ class _Serving:
 
     order_id: str
     location_id: str
+    queued_by: str
     lines: list[Waiting] = field(default_factory=list)
 
 
@@ -124,7 +135,8 @@ async def _serve_place(
         left -= units
         await _take(session, row.order_id, row.line_id, units)
         serving = servings.setdefault(
-            (row.order_id, location_id), _Serving(order_id=row.order_id, location_id=location_id)
+            (row.order_id, location_id),
+            _Serving(order_id=row.order_id, location_id=location_id, queued_by=row.queued_by),
         )
         serving.lines.append(Waiting(line_id=row.line_id, sku=sku, quantity=units))
 
@@ -164,6 +176,7 @@ async def _promise(session: AsyncSession, serving: _Serving, *, at: datetime) ->
         "location_id": serving.location_id,
         "lines": [{"line_id": line.line_id, "quantity": line.quantity} for line in serving.lines],
         "occurred_at": at,
+        "queued_by": serving.queued_by,
     }
     await session.execute(
         _SERVED,

@@ -33,9 +33,9 @@ from domain.waits import waits
 def advance(change: Change) -> None:
     """What follows by itself: confirm, release to the warehouse, give back holds of nothing, close what is over."""
     drop_moot_requests(change)
+    _give_back_unused(change)  # First: a hold that nobody needs any more keeps nothing at home.
     _announce(change)
     _release(change)
-    _give_back_unused(change)
     _announce(change)
     _forget_past_waits(change)
 

@@ -9,6 +9,7 @@ from domain.messages import Allocation, StockServed
 from domain.orders import Fulfillment
 from domain.payments import next_unit, plan_authorizations
 from domain.requests import counted
+from domain.steps import reserve_key
 from domain.units import Place, Stage
 from domain.vocabulary import EventKind, ServiceLevel
 
@@ -27,14 +28,20 @@ def queue(change: Change, lines: dict[str, int]) -> None:
 
 
 def served(change: Change, fact: StockServed) -> bool:
-    """Units at the head of the queue are promised at a location, as a fulfillment of their own; always ready.
+    """Units at the head of the queue are promised at a location, as a fulfillment of their own.
 
-    Units that were cancelled meanwhile are left out: whoever cancelled them gave them back.
+    Units that were cancelled meanwhile are left out: whoever cancelled them gave them back, as whoever gave up the attempt
+    that had queued them did. False, and parked, while we do not know yet that they were queued: a lost workflow task
+    forgets that.
     """
     order = change.order
     waiting = units.by_line(order.portions, {Stage.BACKORDERED})
     if any(f.fulfillment_id == fact.fulfillment_id for f in order.fulfillments):
         return True
+    if fact.queued_by not in {None, reserve_key(order)}:
+        return True
+    if any(portion.stage is Stage.OPEN and portion.fulfillment_id is None for portion in order.portions):
+        return False
     lines = {line_id: min(count, waiting.get(line_id, 0)) for line_id, count in counted(fact.lines).items()}
     lines = {line_id: count for line_id, count in lines.items() if count}
     if not lines:

@@ -4,20 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from domain import names, units
-from domain.attention import AttentionCode, close_cases, open_case
+from domain.attention import CASES, AttentionCode, close_case, close_cases, open_case
 from domain.change import Change
 from domain.commands import CancelOrder, LineUnits
 from domain.ending import GIVE_BACK
 from domain.errors import Refused
-from domain.orders import Cancellation, Order, Request
-from domain.payments import with_fulfillment
+from domain.orders import Attention, Cancellation, Order, Request, order_state, parcel_state
+from domain.payments import capture_amount, with_fulfillment
 from domain.requests import WORKED_ON, ask, counted, line_units, with_state
-from domain.steps import reserve_key
+from domain.steps import AuthorizePayment, next_steps, reserve_key
 from domain.units import Place, Stage
 from domain.vocabulary import (
+    ActorKind,
     CancellationState,
+    CancelReason,
     EventKind,
+    Fix,
     MovementKind,
+    OrderState,
+    ParcelState,
     RequestKind,
     RequestState,
 )
@@ -224,6 +229,28 @@ def cancel_unanswered(change: Change, request: Request) -> None:
     _decide(change, request.subject)
 
 
+def tell_cancelled(change: Change, reason: CancelReason, gone: Mapping[str, int]) -> None:
+    """Units were cancelled that nobody asked to be: no location has them, or their money was refused."""
+    cancellation = Cancellation(
+        cancellation_id=names.cancellation_id(change.order.order_id, len(change.order.cancellations) + 1),
+        state=CancellationState.DONE,
+        reason=reason,
+        actor=ActorKind.SYSTEM,
+        actor_id=None,
+        requested_at=change.now,
+        lines=line_units(gone),
+        done=line_units(gone),
+    )
+    change.order = replace(change.order, cancellations=(*change.order.cancellations, cancellation))
+    change.tell(
+        EventKind.CANCELLATION_DECIDED,
+        cancellation_id=cancellation.cancellation_id,
+        state=cancellation.state.value,
+        reason=reason.value,
+        lines=_shown(cancellation.done),
+    )
+
+
 def _decide(change: Change, cancellation_id: str) -> None:
     """Where the cancellation stands once nobody is asked any more."""
     states = {r.state for r in change.order.requests if r.subject == cancellation_id}
@@ -277,14 +304,42 @@ def _shown(lines: tuple[LineUnits, ...]) -> list[dict[str, object]]:
 
 
 def drop_moot_requests(change: Change) -> None:
-    """Goods that have left beat every request about them: it counts as refused, and nobody waits for it any more."""
+    """Goods that have left beat every request about them: it counts as refused, and nobody waits for it any more.
+
+    The cases that stand in nobody's way any more are closed with them.
+    """
     for request in change.order.requests:
         if request.state not in _UNDECIDED or request.fulfillment_id in _with_goods(change.order):
             continue
         if request.kind is RequestKind.CANCEL:
             cancel_answered(change, request, accepted=False)
-        elif request.state is RequestState.OPEN:
+        else:
             with_state(change, request, RequestState.WITHDRAWN)
+    for case in change.order.attention:
+        if _is_moot(change.order, case):
+            close_case(change, case, "nothing waits for it any more")
+
+
+def _is_moot(order: Order, case: Attention) -> bool:
+    if case.wait is not None:
+        return False  # Closed when the wait is over.
+    if case.code == AttentionCode.UNEXPECTED_ERROR:
+        return case.subject in order.failed_steps and not _is_wanted(order, case.subject)
+    if case.code == AttentionCode.LABEL_FAILED:
+        return parcel_state(order, order.parcel(case.subject)) is ParcelState.CANCELLED
+    if case.code == AttentionCode.WAREHOUSE_SILENT:
+        request = order.request(case.subject)
+        return request is None or request.state is not RequestState.TIMED_OUT
+    over = order_state(order) in {OrderState.CANCELLED, OrderState.REJECTED}
+    return over and Fix.CANCEL in CASES[AttentionCode(case.code)].fixes
+
+
+def _is_wanted(order: Order, step_key: str) -> bool:
+    """Whether that step would run if it had not failed; money that nothing will be taken from is not asked for."""
+    step = next_steps(replace(order, failed_steps=())).get(step_key)
+    if isinstance(step, AuthorizePayment):
+        return capture_amount(order, order.authorization(step.authorization_id)) != 0
+    return step is not None
 
 
 def _with_goods(order: Order) -> frozenset[str]:

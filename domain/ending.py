@@ -12,7 +12,7 @@ from domain.orders import (
 )
 from domain.payments import startable
 from domain.steps import reserve_key
-from domain.units import Stage
+from domain.units import Place, Stage
 from domain.vocabulary import (
     EventKind,
     MovementKind,
@@ -43,7 +43,7 @@ def reject(change: Change, reason: RejectReason, *, asked: frozenset[str] | None
     change.order = replace(
         change.order,
         outcome=Outcome(state=OrderState.REJECTED, reason=reason.value, detail=details.get("code")),
-        portions=tuple(replace(portion, stage=Stage.CANCELLED) for portion in order.portions),
+        portions=_cancelled(order.portions),
         holds=(),
         authorizations=tuple(
             given_up(authorization, change.now, started=authorization.authorization_id in asked)
@@ -51,6 +51,14 @@ def reject(change: Change, reason: RejectReason, *, asked: frozenset[str] | None
         ),
     )
     change.tell(EventKind.ORDER_REJECTED, reason=reason.value, **details)
+
+
+def _cancelled(portions: units.Portions) -> units.Portions:
+    for portion in portions:
+        place = Place(stage=portion.stage, fulfillment_id=portion.fulfillment_id, parcel_id=portion.parcel_id)
+        moved = {portion.line_id: portion.quantity}
+        portions = units.move(portions, moved, place, replace(place, stage=Stage.CANCELLED))
+    return portions
 
 
 def given_up(authorization: Authorization, now: datetime, *, started: bool) -> Authorization:

@@ -75,7 +75,7 @@ def apply(order: Order, message: Message, now: datetime) -> Applied:
     """*order* after *message*. One that was applied before, or means nothing any more, gives the same value back."""
     if _is_known(order, message):
         return Applied(order=order)
-    change = Change(order=order, now=now, cause=_cause(message))
+    change = Change(order=order, now=now, cause=_cause(order, message))
     if isinstance(message, FACTS):
         change.order = replace(order, seen=(*order.seen, message.id)[-MOST_SEEN:])
     elif isinstance(message, COMMANDS):
@@ -104,7 +104,7 @@ def _is_known(order: Order, message: Message) -> bool:
     return message.step_key not in next_steps(order)
 
 
-def _cause(message: Message) -> Cause:
+def _cause(order: Order, message: Message) -> Cause:
     if isinstance(message, WarehouseFact):
         return Cause(id=message.id, actor=ActorKind.WAREHOUSE, actor_id=message.worker or _source(message.id))
     if isinstance(message, CarrierFact):
@@ -117,6 +117,10 @@ def _cause(message: Message) -> Cause:
         return Cause(id=names.command_mark(message.id), actor=message.actor, actor_id=message.actor_id)
     if isinstance(message, DueReached):
         return Cause(id=f"due/{message.at.isoformat()}", actor=ActorKind.SYSTEM)
+    if isinstance(message, StepFailed):
+        # A person can have it tried again, under the same key: each failure, and the end, is a cause of its own.
+        attempt = order.retried_steps.count(message.step_key) + 1
+        return Cause(id=f"step/{message.step_key}#failed/{attempt}", actor=ActorKind.SYSTEM)
     return Cause(id=f"step/{message.step_key}", actor=ActorKind.SYSTEM)
 
 
@@ -159,7 +163,7 @@ def _try_parked(change: Change) -> bool:
         progress = False
         for parked in change.order.parked:
             fact = parked.fact
-            cause = _cause(fact)
+            cause = _cause(change.order, fact)
             # A cause of its own: the fact's own cause may have told something when it was parked.
             trial = Change(
                 order=_unparked(change.order, parked), now=change.now, cause=replace(cause, id=f"{cause.id}#parked")

@@ -77,13 +77,17 @@ class PaymentFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockServed:
-    """Stock came in, and units that the order waited for are promised to it at a location."""
+    """Stock came in, and units that the order waited for are promised to it at a location.
+
+    *queued_by* is the key of the attempt to reserve that put them into the queue.
+    """
 
     id: str
     fulfillment_id: str
     location_id: str
     lines: tuple[LineUnits, ...]
     occurred_at: datetime
+    queued_by: str | None = None
 
 
 Fact = WarehouseFact | CarrierFact | PaymentFact | StockServed

@@ -42,13 +42,18 @@ class Amounts:
 
 @remembered
 def payment_ranges(order: Order) -> dict[str, Range]:
-    """Payment id -> the part of the order's value that it covers."""
+    """Payment id -> the part of the order's value that it covers; one that was replaced stands for what its successor does.
+
+    What it had held before it was replaced is still taken.
+    """
     ranges: dict[str, Range] = {}
-    start = 0
-    for payment in order.payments:
-        amount = 0 if payment.replaced_by else payment.amount_minor
-        ranges[payment.payment_id] = (start, start + amount)
-        start += amount
+    start = sum(payment.amount_minor for payment in order.payments if payment.replaced_by is None)
+    for payment in reversed(order.payments):
+        if payment.replaced_by is not None:
+            ranges[payment.payment_id] = ranges[payment.replaced_by]
+            continue
+        ranges[payment.payment_id] = (start - payment.amount_minor, start)
+        start -= payment.amount_minor
     return ranges
 
 
@@ -88,7 +93,7 @@ def plan_authorizations(order: Order, *, now: datetime) -> tuple[Authorization, 
         start = fulfillment_start(order, fulfillment.fulfillment_id)
         goods = (start, start + fulfillment_value(order, fulfillment))
         for payment in order.payments:
-            if payment.method not in PROVIDER_METHODS:
+            if payment.method not in PROVIDER_METHODS or payment.replaced_by is not None:
                 continue
             for_shipping = overlap(ranges[payment.payment_id], shipping) if place == 0 else 0
             amount = overlap(ranges[payment.payment_id], goods) + for_shipping

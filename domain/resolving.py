@@ -110,7 +110,7 @@ def _retry(change: Change, case: Attention, command: ResolveCase) -> None:
         )
     else:
         failed = tuple(key for key in order.failed_steps if key != case.subject)
-        change.order = replace(order, failed_steps=failed)
+        change.order = replace(order, failed_steps=failed, retried_steps=(*order.retried_steps, case.subject))
 
 
 def _can_retry(order: Order, case: Attention) -> bool:
@@ -152,8 +152,10 @@ def _has_refused_capture(order: Order, case: Attention) -> bool:
 
 
 def _cancel(change: Change, case: Attention, command: ResolveCase) -> None:
-    close_case(change, case, "the order is cancelled", fix=command.fix)
-    cancel(change, _as_cancel(command))
+    """Cancel what can be; while a warehouse must agree the case stays open, for it may refuse."""
+    _, is_pending = cancel(change, _as_cancel(command))
+    if not is_pending:
+        close_case(change, case, "the order is cancelled", fix=command.fix)
 
 
 def _as_cancel(command: ResolveCase) -> CancelOrder:

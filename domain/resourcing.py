@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from domain import units
+from domain.cancelling import tell_cancelled
 from domain.change import Change
 from domain.ending import GIVE_BACK
 from domain.messages import Allocation, PlannedFulfillment
 from domain.payments import with_fulfillment
 from domain.units import Place, Stage
-from domain.vocabulary import EventKind
+from domain.vocabulary import CancelReason, EventKind
 
 
 def take_over(
@@ -48,6 +49,7 @@ def drop_short(change: Change, instead_of: str, short: Mapping[str, int]) -> Non
         change.order,
         portions=units.move(change.order.portions, short, place, replace(place, stage=Stage.CANCELLED)),
     )
+    tell_cancelled(change, CancelReason.INVENTORY, short)
 
 
 def drop_declined(change: Change, fulfillment_id: str) -> None:
@@ -60,3 +62,4 @@ def drop_declined(change: Change, fulfillment_id: str) -> None:
     )
     change.move_stock(fulfillment_id, GIVE_BACK, promised)
     change.tell(EventKind.STOCK_UNRESERVED, fulfillment_id=fulfillment_id, reason="payment_declined")
+    tell_cancelled(change, CancelReason.DECLINED, promised)

@@ -171,7 +171,7 @@ def _decline(change: Change, authorization: Authorization, code: str) -> None:
 def payment_action_required(change: Change, result: PaymentActionRequired) -> None:
     """The customer must act; the order is held until then, at most as long as policy and provider allow."""
     order = change.order
-    due_at = min(result.expires_at, change.now + order.policy.rules.payment_action_within)
+    due_at = max(change.now, min(result.expires_at, change.now + order.policy.rules.payment_action_within))
     authorization = replace(
         order.authorization(result.authorization_id),
         state=PaymentState.ACTION_REQUIRED,

@@ -137,6 +137,7 @@ class Backorder(Base):
     quantity: Mapped[int]
     priority: Mapped[int] = mapped_column(SmallInteger)
     received_at: Mapped[datetime]
+    queued_by: Mapped[str]
 
 
 class StepMark(Base):

@@ -42,10 +42,10 @@ TERMINAL = frozenset({OrderState.DELIVERED, OrderState.CANCELLED, OrderState.REJ
 
 
 def all_authorized(order: Order) -> bool:
-    """Whether every part of the order that is planned has its money held or promised."""
-    held = {PaymentState.AUTHORIZED, PaymentState.CAPTURED}
-    return all(
-        authorization.state in held or authorization.void_since is not None for authorization in order.authorizations
+    """Whether every part of the order that is planned has its money held or promised; what was given up needs none."""
+    awaited = {PaymentState.PENDING, PaymentState.ACTION_REQUIRED}
+    return not any(
+        authorization.state in awaited and authorization.void_since is None for authorization in order.authorizations
     )
 
 

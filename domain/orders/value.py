@@ -76,6 +76,7 @@ class Order:
     parked: tuple[Parked, ...] = ()
     seen: tuple[str, ...] = ()
     failed_steps: tuple[str, ...] = ()
+    retried_steps: tuple[str, ...] = ()
     overdue: tuple[str, ...] = ()
     recent: tuple[tuple[datetime, str], ...] = field(default=())
 

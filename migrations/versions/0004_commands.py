@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("priority", sa.SmallInteger(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("queued_by", sa.Text(), nullable=False),
         sa.CheckConstraint("quantity > 0", name="backorders_positive"),
         sa.PrimaryKeyConstraint("order_id", "line_id"),
     )

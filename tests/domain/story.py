@@ -29,6 +29,7 @@ class Story:
         self.events: list[Event] = []
         self.effects: list[Effect] = []
         self.sent: list[Message] = []
+        self.told: set[str] = set()
         self._watch = watch
         self._asked: set[str] = set()
         self._voided: set[str] = set()
@@ -40,8 +41,10 @@ class Story:
             before = self.order
             applied = apply(before, message, self.now)
             self.order = applied.order
+            opened = (event for event in applied.events if event.kind is EventKind.ATTENTION_OPENED)
+            self.told |= {event.data["code"] for event in opened}
             if self._check:
-                check_message(before, message, applied, self.now)
+                check_message(before, message, applied, self.now, told=self.told)
                 self._check_holds(before, message)
             self.sent.append(message)
             self.events += applied.events

@@ -28,13 +28,14 @@ PATIENCE = timedelta(seconds=20)
 
 async def _ask(shop: Shop, command: Command) -> CommandOutcome:
     """The outcome of *command*, sent as the API sends it."""
-    return await shop.handle.execute_update(
+    outcome: CommandOutcome = await shop.handle.execute_update(
         names.UPDATES[type(command).__name__],
         command,
         id=command.id,
         result_type=CommandOutcome,
         rpc_timeout=PATIENCE,
     )
+    return outcome
 
 
 async def _cancel(shop: Shop, *lines: LineUnits) -> CommandOutcome:
