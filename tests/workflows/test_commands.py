@@ -259,6 +259,7 @@ async def test_two_cancellations_of_one_moment_end_in_one(shop: Shop) -> None:
         await shop.place()
         await ask(shop, PlaceHold(id="h-1", reason=HoldReason.OTHER, **BY))
         results = await asyncio.gather(*(ask(shop, cancelling()) for _ in range(2)), return_exceptions=True)
+        await until_closed(shop)
 
     codes = Counter(
         result.refused if isinstance(result, CommandOutcome) else str(getattr(result.__cause__, "type", "gone"))
@@ -268,7 +269,6 @@ async def test_two_cancellations_of_one_moment_end_in_one(shop: Shop) -> None:
     assert codes[None] == 1
     assert len(order.cancellations) == 1
     assert await reserved(shop) == 0
-    await until_closed(shop)
 
 
 async def moved(shop: Shop) -> None:
