@@ -152,9 +152,9 @@ def _has_refused_capture(order: Order, case: Attention) -> bool:
 
 
 def _cancel(change: Change, case: Attention, command: ResolveCase) -> None:
-    """Cancel what can be; while a warehouse must agree the case stays open, for it may refuse."""
+    """Cancel what can be; the case stays open while a warehouse may refuse, and while what failed is wanted for the rest."""
     _, is_pending = cancel(change, _as_cancel(command))
-    if not is_pending:
+    if not is_pending and not _can_retry(change.order, case):
         close_case(change, case, "the order is cancelled", fix=command.fix)
 
 

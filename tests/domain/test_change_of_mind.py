@@ -16,7 +16,7 @@ from domain.messages import (
 )
 from domain.orders import order_state
 from domain.resolving import legal_fixes
-from domain.steps import AuthorizePayment, BookLabel, ReserveStock, reserve_key
+from domain.steps import AuthorizePayment, BookLabel, CapturePayment, ReserveStock, reserve_key
 from domain.units import Stage
 from domain.vocabulary import (
     ActorKind,
@@ -146,6 +146,24 @@ def test_a_case_is_settled_by_a_cancellation_that_the_warehouse_accepts():
 
     assert order_state(story.order) is OrderState.CANCELLED
     assert story.cases() == []
+
+
+def test_a_capture_that_failed_is_not_settled_by_cancelling_what_has_not_left():
+    story = reserved_in_two_parts().send(
+        PlaceHold(id="h-1", reason=HoldReason.OTHER, fulfillment_id="ful_t_2", **BY),
+    )
+    warehouse, lines = Warehouse(), {"1": 6}
+    story.finish_steps().send(
+        warehouse.accepts(), warehouse.picks(lines), warehouse.packs({"A": lines}, own_label=True)
+    )
+    story.send(warehouse.hands_over("A"))
+    story.send(StepFailed(step_key=story.step(CapturePayment).key, error="Timeout"))
+
+    settle(story, Fix.CANCEL)
+
+    assert order_state(story.order) is OrderState.SHIPPED
+    settle(story, Fix.RETRY).finish_steps()
+    assert payments.amounts(story.order).captured_minor == 2025
 
 
 def test_nobody_waits_for_an_answer_about_goods_that_have_left():
